@@ -8,7 +8,6 @@ import { parseEnv } from 'node:util'
 import { z } from 'zod'
 
 const port = z.coerce.number().int().min(0).max(65_535)
-const seconds = z.coerce.number().int().min(1).max(86_400)
 const text = z.string().min(1)
 
 const url = (...protocols: string[]) =>
