@@ -5,9 +5,14 @@ export default defineConfig({
     include: ['test/**/*.test.ts'],
     exclude: ['test/long/**', 'node_modules/**'],
     globalSetup: ['test/support/global-setup.ts'],
+    setupFiles: ['test/support/leaks.ts'],
+    // A process for each file: tests kill and pause processes, and count what is left behind.
+    pool: 'forks',
     // Two cores: more workers only make every timing worse.
     maxWorkers: 2,
-    testTimeout: 30_000,
+    // Generous, because the machine may be busy, but bounded: what hangs is reported.
+    testTimeout: 60_000,
     hookTimeout: 60_000,
+    teardownTimeout: 10_000,
   },
 })
