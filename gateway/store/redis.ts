@@ -1,0 +1,408 @@
+/**
+ * The store on Redis: one server, a Sentinel group, or a Redis Cluster. A batch of proposals is one call of
+ * `redis.lua` (on a cluster: one per shard).
+ *
+ * ioredis' defaults resend commands and queue them behind the caller's back; a claim that is sent again after a lost
+ * reply would look lost to its owner, and a queued one would run long after everybody gave up. Both are turned off: a
+ * command is answered, or fails and its outcome is unknown, and the caller repeats the same proposal.
+ */
+import { createHash } from 'node:crypto'
+import { readFileSync } from 'node:fs'
+import { Cluster, Redis, type RedisOptions } from 'ioredis'
+import { type Entry, LANES, parseEntryId, type Stream } from '../contract/ledger.ts'
+import { decodeEntry, decodeOutcome, decodeRecord, encodeBatch, streamKey } from './batch.ts'
+import { type Key, SHARDS, type Shard, shardOfKey } from './keys.ts'
+import {
+  type Durability,
+  type EntriesPage,
+  type Outcome,
+  type Position,
+  type Proposal,
+  START,
+  type Store,
+} from './store.ts'
+
+const script = readFileSync(new URL('./redis.lua', import.meta.url), 'utf8')
+const scriptSha = createHash('sha1').update(script).digest('hex')
+
+/** Longer than any healthy server takes, shorter than the intake holds an acknowledgement (5 s). */
+const COMMAND_TIMEOUT_MS = 2000
+const CONNECT_TIMEOUT_MS = 5000
+/** How long a start waits for a server that does not answer yet. */
+const OPEN_TIMEOUT_MS = 10_000
+
+export interface RedisStoreOptions {
+  /**
+   * `redis://…`, `rediss://…`; `redis+cluster://host:port,host:port`; `redis+sentinel://host:port,host:port/group`
+   * (`rediss+…` over TLS). A server that says it is part of a cluster is taken as one.
+   */
+  readonly url: string
+  /** Told when the connection breaks and comes back. */
+  readonly onState?: (state: 'ready' | 'lost', reason: string | null) => void
+}
+
+/**
+ * Opens the store.
+ * @throws when the server does not answer in time, or may evict keys (`maxmemory-policy` other than `noeviction`): a
+ * lock that vanishes has two winners.
+ */
+export async function openRedisStore({ url, onState = () => {} }: RedisStoreOptions): Promise<Store> {
+  const client = await connect(url, onState)
+  let durability: Durability
+  try {
+    durability = await inspect(client)
+  } catch (error) {
+    client.disconnect()
+    throw error
+  }
+  const isCluster = client instanceof Cluster
+
+  async function run(proposals: readonly Proposal[]): Promise<Outcome[]> {
+    const batch = encodeBatch(proposals)
+    const args = [batch.keys.length, ...batch.keys, JSON.stringify(batch.control), ...batch.texts]
+    let answers: unknown
+    try {
+      answers = await client.evalsha(scriptSha, ...(args as [number, ...string[]]))
+    } catch (error) {
+      if (!(error as Error).message.startsWith('NOSCRIPT')) throw failed('commit', error)
+      answers = await client.eval(script, ...(args as [number, ...string[]])).catch((cause: unknown) => {
+        throw failed('commit', cause)
+      })
+    }
+    return (answers as string[]).map((answer) => decodeOutcome(answer, batch.keys))
+  }
+
+  async function readRecords(keys: readonly Key[]): Promise<(string | null)[]> {
+    if (keys.length === 0) return []
+    return client.mget([...keys]).catch((cause: unknown) => {
+      throw failed('read', cause)
+    })
+  }
+
+  /** Up to `limit` entries of one lane beyond a number. */
+  async function lane(stream: Stream, shard: Shard, number: number, limit: number, newestFirst: boolean) {
+    const key = streamKey(stream, shard)
+    const rows = newestFirst
+      ? await client.xrevrange(key, number === Infinity ? '+' : `(${number}-0`, '-', 'COUNT', limit)
+      : await client.xrange(key, `(${number}-0`, '+', 'COUNT', limit)
+    return rows.map(([id, fields]) => entryOfRow(shard, id, fields))
+  }
+
+  async function page(
+    stream: Stream,
+    position: Position,
+    limit: number,
+    newestFirst: boolean,
+  ): Promise<EntriesPage> {
+    const numbers = parsePosition(position, newestFirst ? Infinity : 0)
+    // The newest few may all stand in one lane; a walk from the start takes its share of each.
+    const perLane = newestFirst ? limit : Math.ceil(limit / LANES)
+    const lanes = await Promise.all(
+      SHARDS.map((shard) => lane(stream, shard, numbers[shard] as number, perLane, newestFirst)),
+    ).catch((cause: unknown) => {
+      throw failed('read the ledger', cause)
+    })
+    const entries = mergeLanes(lanes, limit, newestFirst)
+    for (const { lane: shard, number } of entries) numbers[shard] = number
+    return { entries, position: entries.length === 0 ? position : formatPosition(numbers) }
+  }
+
+  return {
+    async read(keys) {
+      const records = isCluster ? await readByShard(keys, readRecords) : await readRecords(keys)
+      return records.map((record) => (record === null ? null : decodeRecord(record)))
+    },
+    commit: (proposals) => (isCluster ? commitByShard(proposals, run) : run(proposals)),
+    async range(name, { min, max, limit }) {
+      const flat = await client
+        .zrangebyscore(name, min ?? '-inf', max ?? '+inf', 'WITHSCORES', 'LIMIT', 0, limit)
+        .catch((cause: unknown) => {
+          throw failed('read an index', cause)
+        })
+      return Array.from({ length: flat.length / 2 }, (_, i) => ({
+        member: flat[i * 2] as string,
+        score: Number(flat[i * 2 + 1]),
+      }))
+    },
+    entriesAfter: (stream, position, limit) => page(stream, position, limit, false),
+    entriesBefore: (stream, position, limit) => page(stream, position, limit, true),
+    async entry(stream, id) {
+      const place = parseEntryId(id)
+      if (place === null) return null
+      const exact = `${place.number}-0`
+      const rows = await client
+        .xrange(streamKey(stream, place.lane), exact, exact)
+        .catch((cause: unknown) => {
+          throw failed('read the ledger', cause)
+        })
+      const row = rows[0]
+      return row === undefined ? null : entryOfRow(place.lane, row[0], row[1])
+    },
+    async end(stream) {
+      const newest = await Promise.all(SHARDS.map((shard) => lane(stream, shard, Infinity, 1, true))).catch(
+        (cause: unknown) => {
+          throw failed('read the ledger', cause)
+        },
+      )
+      return formatPosition(newest.map(([entry]) => entry?.number ?? 0))
+    },
+    async ping() {
+      await client.get('{h00}').catch((cause: unknown) => {
+        throw failed('be reached', cause)
+      })
+    },
+    durability,
+    async close() {
+      client.disconnect()
+    },
+  }
+}
+
+const failed = (action: string, cause: unknown): Error =>
+  new Error(`Redis could not ${action}: ${(cause as Error).message}`, { cause })
+
+/** On a cluster a command's keys must share a slot: one read per shard. */
+async function readByShard(
+  keys: readonly Key[],
+  read: (keys: readonly Key[]) => Promise<(string | null)[]>,
+): Promise<(string | null)[]> {
+  const records: (string | null)[] = new Array(keys.length).fill(null)
+  await Promise.all(
+    [
+      ...groupBy(
+        keys.map((key, at) => ({ key, at })),
+        ({ key }) => shardOfKey(key),
+      ).values(),
+    ].map(async (group) => {
+      const found = await read(group.map(({ key }) => key))
+      group.forEach(({ at }, i) => {
+        records[at] = found[i] ?? null
+      })
+    }),
+  )
+  return records
+}
+
+/**
+ * On a cluster: first the locks that live in another shard than their proposal (they stay taken, by an equal value,
+ * whatever becomes of the rest), then one call per shard.
+ */
+async function commitByShard(
+  proposals: readonly Proposal[],
+  run: (proposals: readonly Proposal[]) => Promise<Outcome[]>,
+): Promise<Outcome[]> {
+  const outcomes: (Outcome | undefined)[] = new Array(proposals.length)
+
+  async function runGrouped(items: readonly { at: number; proposal: Proposal }[], keep: 'held' | 'all') {
+    const groups = groupBy(items, ({ proposal }) => proposal.shard)
+    await Promise.all(
+      [...groups.values()].map(async (group) => {
+        const answers = await run(group.map(({ proposal }) => proposal))
+        group.forEach(({ at }, i) => {
+          const answer = answers[i] as Outcome
+          if (keep === 'all' || answer.outcome === 'held') outcomes[at] ??= answer
+        })
+      }),
+    )
+  }
+
+  const foreign = proposals.flatMap((proposal, at) =>
+    (proposal.once ?? [])
+      .filter(({ key }) => shardOfKey(key) !== proposal.shard)
+      .map((lock) => ({
+        at,
+        proposal: { shard: shardOfKey(lock.key), token: proposal.token, once: [lock] } satisfies Proposal,
+      })),
+  )
+  await runGrouped(foreign, 'held')
+  const rest = proposals.flatMap((proposal, at) => {
+    if (outcomes[at] !== undefined) return []
+    const once = proposal.once?.filter(({ key }) => shardOfKey(key) === proposal.shard)
+    return [{ at, proposal: { ...proposal, once } }]
+  })
+  await runGrouped(rest, 'all')
+  return outcomes as Outcome[]
+}
+
+function groupBy<Item, Group>(items: readonly Item[], groupOf: (item: Item) => Group): Map<Group, Item[]> {
+  const groups = new Map<Group, Item[]>()
+  for (const item of items) {
+    const group = groupOf(item)
+    const found = groups.get(group)
+    if (found === undefined) groups.set(group, [item])
+    else found.push(item)
+  }
+  return groups
+}
+
+function entryOfRow(lane: number, id: string, fields: string[]): Entry {
+  const [, at, , body, , chain] = fields as [string, string, string, string, string, string]
+  return decodeEntry(lane, Number.parseInt(id, 10), Number(at), body, chain)
+}
+
+/** By instant across lanes, never out of order within one; at most `limit`. */
+function mergeLanes(lanes: readonly Entry[][], limit: number, newestFirst: boolean): Entry[] {
+  const merged: Entry[] = []
+  const next = lanes.map(() => 0)
+  while (merged.length < limit) {
+    let best = -1
+    let bestAt = ''
+    for (let i = 0; i < lanes.length; i++) {
+      const entry = lanes[i]?.[next[i] as number]
+      if (entry !== undefined && (best === -1 || (newestFirst ? entry.at > bestAt : entry.at < bestAt))) {
+        best = i
+        bestAt = entry.at
+      }
+    }
+    if (best === -1) break
+    merged.push(lanes[best]?.[next[best] as number] as Entry)
+    next[best] = (next[best] as number) + 1
+  }
+  return merged
+}
+
+/** A position on Redis: the number reached in each lane, joined by dots; `~` where a backward reader has not begun. */
+function parsePosition(position: Position, start: number): number[] {
+  if (position === START) return SHARDS.map(() => start)
+  const parts = position.split('.')
+  const numbers = parts.map((part) => (part === '~' ? Infinity : Number(part)))
+  if (parts.length !== LANES || numbers.some((number) => Number.isNaN(number) || number < 0)) {
+    throw new RangeError(`not a position: ${position}`)
+  }
+  return numbers
+}
+
+const formatPosition = (numbers: readonly number[]): Position =>
+  numbers.map((number) => (number === Infinity ? '~' : number)).join('.')
+
+async function connect(
+  url: string,
+  onState: NonNullable<RedisStoreOptions['onState']>,
+): Promise<Redis | Cluster> {
+  const client = build(url)
+  await ready(client, url)
+  if (client instanceof Redis && (await client.info('cluster')).includes('cluster_enabled:1')) {
+    client.disconnect()
+    const { protocol, host } = new URL(url)
+    return connect(
+      url.replace(`${protocol}//`, `${protocol.slice(0, -1)}+cluster://`).replace(/\/\d+$/, ''),
+      onState,
+    ).catch((cause: unknown) => {
+      throw new Error(`Redis Cluster at ${host} could not be joined: ${(cause as Error).message}`, { cause })
+    })
+  }
+  client.on('ready', () => onState('ready', null))
+  client.on('error', (error: Error) => onState('lost', error.message))
+  return client
+}
+
+function build(url: string): Redis | Cluster {
+  const options: RedisOptions = {
+    commandTimeout: COMMAND_TIMEOUT_MS,
+    connectTimeout: CONNECT_TIMEOUT_MS,
+    enableOfflineQueue: false,
+    autoResendUnfulfilledCommands: false,
+    maxRetriesPerRequest: 0,
+    retryStrategy: (attempt) => Math.min(50 * 2 ** Math.min(attempt, 10), 1000),
+    lazyConnect: true,
+  }
+  const [, tls, mode] = /^redis(s?)(?:\+(cluster|sentinel))?:/.exec(url) ?? []
+  if (mode === undefined) return new Redis(url, options)
+
+  // Several hosts are no valid URL: split them off by hand.
+  const [, credentials = '', hosts = '', path = ''] = /:\/\/(?:([^@/]*)@)?([^/]*)\/?(.*)$/.exec(url) ?? []
+  const [username, password] = credentials.split(':').map(decodeURIComponent)
+  const login = {
+    ...options,
+    ...(username ? { username } : {}),
+    ...(password ? { password } : {}),
+    ...(tls === 's' ? { tls: {} } : {}),
+  }
+  const nodes = hosts.split(',').map((host) => {
+    const [name = '', port] = host.split(':')
+    return { host: name, port: Number(port ?? (mode === 'sentinel' ? 26_379 : 6379)) }
+  })
+  if (mode === 'sentinel') {
+    return new Redis({ ...login, sentinels: nodes, name: path || 'mymaster' })
+  }
+  return new Cluster(nodes, {
+    redisOptions: login,
+    enableOfflineQueue: false,
+    lazyConnect: true,
+    clusterRetryStrategy: (attempt) => Math.min(50 * 2 ** Math.min(attempt, 10), 1000),
+  })
+}
+
+/** Resolves when the first connection is ready; a server that does not answer in time is an error, not a hang. */
+async function ready(client: Redis | Cluster, url: string): Promise<void> {
+  let last: Error | null = null
+  const remember = (error: Error) => {
+    last = error
+  }
+  client.on('error', remember)
+  const { promise, resolve, reject } = Promise.withResolvers<void>()
+  const timer = setTimeout(() => {
+    client.disconnect()
+    const reason = last === null ? 'no answer' : (last as Error).message
+    reject(new Error(`Redis at ${new URL(url).host} did not answer within ${OPEN_TIMEOUT_MS} ms: ${reason}`))
+  }, OPEN_TIMEOUT_MS)
+  client.once('ready', resolve)
+  // Its rejection is the first failed attempt; the client itself goes on trying until the timer ends it.
+  client.connect().catch(remember)
+  try {
+    await promise
+  } finally {
+    clearTimeout(timer)
+    client.off('error', remember)
+  }
+}
+
+/** Refuses a server that may evict, and says what an acknowledgement is worth on this one. */
+async function inspect(client: Redis | Cluster): Promise<Durability> {
+  const nodes = client instanceof Cluster ? client.nodes('master') : [client]
+  const found = await Promise.all(
+    nodes.map(async (node) => {
+      const info = await node.info()
+      const setting = (name: string) => new RegExp(`^${name}:(.*?)\\r?$`, 'm').exec(info)?.[1]
+      return {
+        evicts: setting('maxmemory_policy') ?? 'unknown',
+        appendOnly: setting('aof_enabled') === '1',
+        // Managed servers often refuse CONFIG; then the answer is «unknown», and the promise says so.
+        fsync: await node.config('GET', 'appendfsync').then(
+          (answer) => (answer as string[])[1] ?? 'unknown',
+          () => 'unknown',
+        ),
+      }
+    }),
+  )
+  const evicting = found.find(({ evicts }) => evicts !== 'noeviction')
+  if (evicting !== undefined) {
+    throw new Error(
+      `this Redis may evict keys (maxmemory-policy ${evicting.evicts}), and with them claims and serials: ` +
+        'set maxmemory-policy to noeviction',
+    )
+  }
+  if (!found.every(({ appendOnly }) => appendOnly)) {
+    return {
+      promise:
+        'Redis without appendonly: an acknowledged event survives a crash of the hub, not a restart of Redis ' +
+        '(set appendonly yes)',
+      powerCut: false,
+    }
+  }
+  const fsyncs = new Set(found.map(({ fsync }) => fsync))
+  if (fsyncs.size === 1 && fsyncs.has('always')) {
+    return {
+      promise:
+        'Redis, appendonly with appendfsync always: an acknowledged event is on disk and survives a power cut',
+      powerCut: true,
+    }
+  }
+  const worst = ['no', 'unknown', 'everysec'].find((fsync) => fsyncs.has(fsync)) ?? 'unknown'
+  return {
+    promise:
+      `Redis, appendonly with appendfsync ${worst}: an acknowledged event survives a crash of the hub or of Redis; ` +
+      `a power cut may take ${worst === 'everysec' ? 'the last two seconds' : 'the last seconds'}`,
+    powerCut: false,
+  }
+}

@@ -1,0 +1,475 @@
+/**
+ * What every driver of the store must do, races included. `open` may be called several times for one database: each
+ * call is another hub on it.
+ */
+import { createHash } from 'node:crypto'
+import fc from 'fast-check'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { type Entry, LANES } from '../../gateway/contract/ledger.ts'
+import { type Key, keyFor, keyIn, SHARDS, shardOf } from '../../gateway/store/keys.ts'
+import { ENTRY_ID, type Outcome, type Proposal, START, type Store } from '../../gateway/store/store.ts'
+import { applyToModel, type Model, newModel } from './store-model.ts'
+
+let counter = 0
+/** Keys of their own for every test: the database is shared. */
+const fresh = (name: string) => `${name}-${process.pid}-${++counter}`
+const token = () => fresh('token')
+
+async function one(store: Store, proposal: Proposal): Promise<Outcome> {
+  const [outcome] = await store.commit([proposal])
+  return outcome as Outcome
+}
+
+async function all(store: Store, position: string, limit = 1000): Promise<Entry[]> {
+  const entries: Entry[] = []
+  for (;;) {
+    const page = await store.entriesAfter('ledger', position, limit)
+    if (page.entries.length === 0) return entries
+    entries.push(...page.entries)
+    position = page.position
+  }
+}
+
+export function testStore(open: () => Promise<Store>): void {
+  let store: Store
+  let other: Store
+  beforeAll(async () => {
+    store = await open()
+    other = await open()
+  })
+  afterAll(async () => {
+    await store?.close()
+    await other?.close()
+  })
+
+  describe('once', () => {
+    it('gives a free key to the first and tells everybody later who holds it, when, and by which entry', async () => {
+      const aggregate = fresh('serial')
+      const shard = shardOf(aggregate)
+      const key = keyFor('serial', aggregate)
+      const first = await one(store, {
+        shard,
+        token: token(),
+        once: [{ key, value: 'A' }],
+        append: [{ stream: 'ledger', type: 'test', data: { who: 'A' } }],
+      })
+      expect(first).toMatchObject({ outcome: 'committed', entry: expect.any(String) })
+      const second = await one(other, { shard, token: token(), once: [{ key, value: 'B' }] })
+      expect(second).toMatchObject({
+        outcome: 'held',
+        key,
+        holder: { value: 'A', version: 1, entry: first.outcome === 'committed' ? first.entry : '' },
+        entry: null,
+      })
+      expect(await store.read([key])).toMatchObject([{ value: 'A' }])
+    })
+
+    it('takes all locks or none', async () => {
+      const aggregate = fresh('lead')
+      const shard = shardOf(aggregate)
+      const [held, free] = [keyIn(shard, fresh('held')), keyIn(shard, fresh('free'))]
+      await one(store, { shard, token: token(), once: [{ key: held, value: 1 }] })
+      const outcome = await one(store, {
+        shard,
+        token: token(),
+        once: [
+          { key: free, value: 2 },
+          { key: held, value: 2 },
+        ],
+      })
+      expect(outcome).toMatchObject({ outcome: 'held', key: held })
+      expect(await store.read([free])).toEqual([null])
+    })
+
+    it('writes what stands under otherwise when the lock is held, and the locks named before it', async () => {
+      const aggregate = fresh('lead')
+      const shard = shardOf(aggregate)
+      const claim = keyFor('claim', aggregate)
+      const tap = keyIn(shard, fresh('tap'))
+      const names = keyIn(shard, fresh('late'))
+      await one(store, { shard, token: token(), once: [{ key: claim, value: 'A' }] })
+      const late: Proposal = {
+        shard,
+        token: token(),
+        once: [
+          { key: tap, value: 'B' },
+          { key: claim, value: 'B' },
+        ],
+        append: [{ stream: 'ledger', type: 'won', data: {} }],
+        otherwise: {
+          [claim]: {
+            append: [{ stream: 'ledger', type: 'too_slow', data: { who: 'B' } }],
+            index: [{ name: names, member: ENTRY_ID, score: 1 }],
+          },
+        },
+      }
+      const outcome = await one(store, late)
+      expect(outcome).toMatchObject({ outcome: 'held', key: claim, holder: { value: 'A' } })
+      const { entry } = outcome as { entry: string }
+      expect(await store.entry('ledger', entry)).toMatchObject({ type: 'too_slow', data: { who: 'B' } })
+      expect(await store.range(names, { limit: 10 })).toEqual([{ member: entry, score: 1 }])
+      expect(await store.read([tap])).toMatchObject([{ value: 'B', entry }])
+      expect(await one(other, late), 'handed in again').toEqual(outcome)
+      expect(await store.range(names, { limit: 10 })).toHaveLength(1)
+    })
+
+    it('has exactly one winner among a hundred on two hubs, and tells all others the same one', async () => {
+      const aggregate = fresh('race')
+      const shard = shardOf(aggregate)
+      const key = keyFor('claim', aggregate)
+      const outcomes = await Promise.all(
+        Array.from({ length: 100 }, (_, i) =>
+          one(i % 2 === 0 ? store : other, { shard, token: token(), once: [{ key, value: i }] }),
+        ),
+      )
+      const winners = outcomes.flatMap((outcome, i) => (outcome.outcome === 'committed' ? [i] : []))
+      expect(winners).toHaveLength(1)
+      for (const outcome of outcomes) {
+        if (outcome.outcome === 'held') expect(outcome.holder.value).toBe(winners[0])
+      }
+    })
+
+    it('passes a lock of another shard whose holder has an equal value, and stops at another value', async () => {
+      const aggregate = fresh('serial')
+      const shard = shardOf(aggregate)
+      const foreign = keyIn((shard + 5) % LANES, fresh('event'))
+      const proposal = (value: string, lock: Key): Proposal => ({
+        shard,
+        token: token(),
+        once: [
+          { key: foreign, value, equalIsMine: true },
+          { key: lock, value },
+        ],
+      })
+      const [a, b, c] = [keyIn(shard, fresh('a')), keyIn(shard, fresh('b')), keyIn(shard, fresh('c'))]
+      expect(await one(store, proposal('same', a))).toMatchObject({ outcome: 'committed' })
+      expect(await one(other, proposal('same', b))).toMatchObject({ outcome: 'committed' })
+      expect(await one(other, proposal('other', c))).toMatchObject({
+        outcome: 'held',
+        key: foreign,
+        holder: { value: 'same' },
+      })
+      expect(await store.read([c])).toEqual([null])
+    })
+  })
+
+  describe('set with check', () => {
+    it('counts versions from 1 and refuses a write that was decided on an older one', async () => {
+      const aggregate = fresh('doc')
+      const shard = shardOf(aggregate)
+      const key = keyFor('doc', aggregate)
+      const write = (version: number, value: string) =>
+        one(store, { shard, token: token(), check: [{ key, version }], set: [{ key, value }] })
+      expect(await write(0, 'one')).toMatchObject({ outcome: 'committed' })
+      expect(await write(0, 'again')).toEqual({ outcome: 'conflict', key })
+      expect(await write(1, 'two')).toMatchObject({ outcome: 'committed' })
+      expect(await write(1, 'late')).toEqual({ outcome: 'conflict', key })
+      expect(await store.read([key])).toMatchObject([{ value: 'two', version: 2 }])
+    })
+
+    it('loses no increment when two hubs count in one document', async () => {
+      const aggregate = fresh('counter')
+      const shard = shardOf(aggregate)
+      const key = keyFor('counter', aggregate)
+      async function increment(hub: Store): Promise<void> {
+        for (;;) {
+          const [doc] = await hub.read([key])
+          const outcome = await one(hub, {
+            shard,
+            token: token(),
+            check: [{ key, version: doc?.version ?? 0 }],
+            set: [{ key, value: ((doc?.value as number | undefined) ?? 0) + 1 }],
+          })
+          if (outcome.outcome === 'committed') return
+        }
+      }
+      await Promise.all(Array.from({ length: 40 }, (_, i) => increment(i % 2 === 0 ? store : other)))
+      expect(await store.read([key])).toMatchObject([{ value: 40, version: 40 }])
+    })
+
+    it('removes a document, and then takes it as never written', async () => {
+      const aggregate = fresh('doc')
+      const shard = shardOf(aggregate)
+      const key = keyFor('doc', aggregate)
+      await one(store, { shard, token: token(), set: [{ key, value: { a: 1 } }] })
+      await one(store, { shard, token: token(), set: [{ key, value: null }] })
+      expect(await store.read([key])).toEqual([null])
+      const again = await one(store, {
+        shard,
+        token: token(),
+        check: [{ key, version: 0 }],
+        set: [{ key, value: 'new' }],
+      })
+      expect(again).toMatchObject({ outcome: 'committed' })
+    })
+
+    it('keeps every kind of JSON and any text as it came', async () => {
+      const values = ['', 'a b\nc "d" \\ é 🏍', 0, -1.5, true, ['x', null], { a: { b: ['ç'] } }, 'NaN - ~']
+      const shard = shardOf(fresh('values'))
+      const keys = values.map(() => keyIn(shard, fresh('value')))
+      await one(store, {
+        shard,
+        token: token(),
+        set: keys.map((key, i) => ({ key, value: values[i] as string })),
+      })
+      expect((await other.read(keys)).map((doc) => doc?.value)).toEqual(values)
+    })
+  })
+
+  describe('append', () => {
+    it('numbers each lane 1, 2, 3 … without gaps, and chains each entry to the one before', async () => {
+      const shard = shardOf(fresh('lane'))
+      await store.commit(
+        Array.from({ length: 30 }, (_, i) => ({
+          shard,
+          token: token(),
+          once: [{ key: keyIn(shard, fresh('k')), value: i }],
+          append: [{ stream: 'ledger' as const, type: 'test', data: { i } }],
+        })),
+      )
+      const lanes = new Map<number, Entry[]>()
+      for (const entry of await all(store, START, 7)) {
+        lanes.set(entry.lane, [...(lanes.get(entry.lane) ?? []), entry])
+      }
+      for (const lane of lanes.values()) {
+        let chain = ''
+        for (const [i, entry] of lane.entries()) {
+          expect(entry.number).toBe(i + 1)
+          const body = JSON.stringify({ type: entry.type, data: entry.data })
+          chain = createHash('sha1')
+            .update(`${chain} ${Date.parse(entry.at)} ${body}`)
+            .digest('hex')
+          expect(entry.chain).toBe(chain)
+        }
+      }
+    })
+
+    it('gives two hubs that append at once different numbers', async () => {
+      const shard = shardOf(fresh('lane'))
+      const outcomes = await Promise.all(
+        Array.from({ length: 50 }, (_, i) =>
+          one(i % 2 === 0 ? store : other, {
+            shard,
+            token: token(),
+            once: [{ key: keyIn(shard, fresh('k')), value: i }],
+            append: [{ stream: 'ledger', type: 'test', data: { i } }],
+          }),
+        ),
+      )
+      const ids = outcomes.map((outcome) => (outcome.outcome === 'committed' ? outcome.entry : null))
+      expect(new Set(ids).size).toBe(50)
+    })
+
+    it('is read from any position to the end, and from the end backwards, each entry once', async () => {
+      const before = await store.end('ledger')
+      const proposals = SHARDS.flatMap((shard) =>
+        [1, 2, 3].map((i) => ({
+          shard,
+          token: token(),
+          once: [{ key: keyIn(shard, fresh('k')), value: i }],
+          append: [{ stream: 'ledger' as const, type: 'walk', data: { shard, i } }],
+        })),
+      )
+      const outcomes = await store.commit(proposals)
+      const ids = outcomes.map((outcome) => (outcome.outcome === 'committed' ? outcome.entry : null)).sort()
+      for (const limit of [1, 5, 1000]) {
+        expect((await all(store, before, limit)).map(({ entry }) => entry).sort()).toEqual(ids)
+      }
+      const backwards: Entry[] = []
+      for (let position = START; ; ) {
+        const page = await store.entriesBefore('ledger', position, 70)
+        if (page.entries.length === 0) break
+        backwards.push(...page.entries)
+        position = page.position
+      }
+      const forwards = await all(store, START)
+      expect(backwards.map(({ entry }) => entry).sort()).toEqual(forwards.map(({ entry }) => entry).sort())
+      for (const lane of SHARDS) {
+        const numbers = backwards.filter((entry) => entry.lane === lane).map(({ number }) => number)
+        expect(numbers).toEqual(numbers.toSorted((a, b) => b - a))
+      }
+      expect(await store.entriesAfter('ledger', await store.end('ledger'), 10)).toMatchObject({ entries: [] })
+    })
+
+    it('keeps telemetry apart from the ledger', async () => {
+      const shard = shardOf(fresh('unit'))
+      const end = await store.end('ledger')
+      const outcome = await one(store, {
+        shard,
+        token: token(),
+        once: [{ key: keyIn(shard, fresh('k')), value: 1 }],
+        append: [{ stream: 'telemetry', type: 'vehicle.status', data: { a: 1 } }],
+      })
+      const { entry } = outcome as { entry: string }
+      expect(await store.entry('telemetry', entry)).toMatchObject({ type: 'vehicle.status' })
+      expect(await all(store, end)).toEqual([])
+    })
+
+    it('knows no entry by an id that was never given', async () => {
+      expect(await store.entry('ledger', '999999999')).toBeNull()
+      expect(await store.entry('ledger', 'no id')).toBeNull()
+    })
+  })
+
+  describe('index', () => {
+    it('keeps members by score, then by name, within bounds and a limit', async () => {
+      const shard = shardOf(fresh('index'))
+      const name = keyIn(shard, fresh('due'))
+      const add = (member: string, score: number | null) => ({ name, member, score })
+      await one(store, { shard, token: token(), index: [add('b', 2), add('c', 2), add('a', 2), add('z', 1)] })
+      await one(store, { shard, token: token(), index: [add('late', 1_763_800_000_123), add('b', 3)] })
+      expect(await store.range(name, { limit: 10 })).toEqual([
+        { member: 'z', score: 1 },
+        { member: 'a', score: 2 },
+        { member: 'c', score: 2 },
+        { member: 'b', score: 3 },
+        { member: 'late', score: 1_763_800_000_123 },
+      ])
+      expect(await store.range(name, { min: 2, max: 3, limit: 2 })).toMatchObject([
+        { member: 'a' },
+        { member: 'c' },
+      ])
+      await one(store, { shard, token: token(), index: [add('a', null), add('nobody', null)] })
+      expect((await other.range(name, { max: 2, limit: 10 })).map(({ member }) => member)).toEqual(['z', 'c'])
+    })
+  })
+
+  describe('repeats', () => {
+    it('gives the first answer again to a proposal whose answer was lost, and writes nothing twice', async () => {
+      const aggregate = fresh('sale')
+      const shard = shardOf(aggregate)
+      const name = keyIn(shard, fresh('receipts'))
+      const key = keyFor('serial', aggregate)
+      const proposal: Proposal = {
+        shard,
+        token: token(),
+        once: [{ key, value: 'mine' }],
+        append: [{ stream: 'ledger', type: 'sale', data: {} }],
+        index: [{ name, member: ENTRY_ID, score: 1 }],
+      }
+      const first = await one(store, proposal)
+      const end = await store.end('ledger')
+      expect(await one(other, proposal)).toEqual(first)
+      expect(await all(store, end)).toEqual([])
+      expect(await store.range(name, { limit: 10 })).toHaveLength(1)
+    })
+
+    it('knows a checked write again by its token', async () => {
+      const aggregate = fresh('doc')
+      const shard = shardOf(aggregate)
+      const key = keyFor('doc', aggregate)
+      const proposal: Proposal = {
+        shard,
+        token: token(),
+        check: [{ key, version: 0 }],
+        set: [{ key, value: 1 }],
+        append: [{ stream: 'telemetry', type: 'test', data: {} }],
+      }
+      const first = await one(store, proposal)
+      expect(await one(store, proposal)).toEqual(first)
+      expect(await store.read([key])).toMatchObject([{ version: 1 }])
+    })
+  })
+
+  it('applies a batch in its order, one answer each, and lets a later proposal see an earlier one', async () => {
+    const aggregate = fresh('order')
+    const shard = shardOf(aggregate)
+    const key = keyFor('serial', aggregate)
+    const outcomes = await store.commit(
+      ['first', 'second', 'third'].map((value) => ({ shard, token: token(), once: [{ key, value }] })),
+    )
+    expect(outcomes.map(({ outcome }) => outcome)).toEqual(['committed', 'held', 'held'])
+    expect(outcomes[2]).toMatchObject({ holder: { value: 'first' } })
+  })
+
+  it('commits a thousand proposals over all shards in one call', async () => {
+    const proposals = Array.from({ length: 1000 }, (_, i) => {
+      const aggregate = fresh('many')
+      return {
+        shard: shardOf(aggregate),
+        token: token(),
+        once: [{ key: keyFor('serial', aggregate), value: { i } }],
+        append: [{ stream: 'ledger' as const, type: 'many', data: { i } }],
+      }
+    })
+    const outcomes = await store.commit(proposals)
+    expect(new Set(outcomes.map(({ outcome }) => outcome))).toEqual(new Set(['committed']))
+    const docs = await other.read(proposals.map(({ once }) => (once[0] as { key: Key }).key))
+    expect(docs.map((doc) => doc?.value)).toEqual(proposals.map((_, i) => ({ i })))
+  })
+
+  it('answers like a plain model, whatever proposals come (property)', async () => {
+    const run = async (plans: Plan[]): Promise<void> => {
+      const shard = shardOf(fresh('model'))
+      const prefix = fresh('m')
+      const model: Model = newModel()
+      const proposals = plans.map((plan) => proposalOf(plan, shard, prefix))
+      // In one batch, then the same again: a repeat must be harmless in any position.
+      for (const batch of [proposals, proposals]) {
+        const expected = batch.map((proposal) => applyToModel(model, proposal))
+        const outcomes = await store.commit(batch)
+        expect(outcomes.map(comparable)).toEqual(expected)
+      }
+      const keys = [...Array(4).keys()].map((i) => keyIn(shard, `${prefix}-${i}`))
+      const docs = await store.read(keys)
+      expect(docs.map((doc) => (doc === null ? null : { value: doc.value, version: doc.version }))).toEqual(
+        keys.map((key) => {
+          const doc = model.docs.get(key)
+          return doc === undefined ? null : { value: doc.value, version: doc.version }
+        }),
+      )
+    }
+    await fc.assert(fc.asyncProperty(fc.array(planArbitrary, { minLength: 1, maxLength: 12 }), run), {
+      numRuns: 60,
+    })
+  })
+}
+
+interface Plan {
+  token: number
+  once: { key: number; value: number; otherwise: boolean }[]
+  check: { key: number; version: number }[]
+  set: { key: number; value: number | null }[]
+}
+
+const planKey = fc.nat({ max: 3 })
+const planArbitrary: fc.Arbitrary<Plan> = fc.record({
+  token: fc.nat(),
+  once: fc.uniqueArray(fc.record({ key: planKey, value: fc.nat({ max: 2 }), otherwise: fc.boolean() }), {
+    maxLength: 2,
+    selector: ({ key }) => key,
+  }),
+  check: fc.array(fc.record({ key: planKey, version: fc.nat({ max: 3 }) }), { maxLength: 1 }),
+  set: fc.uniqueArray(fc.record({ key: planKey, value: fc.option(fc.nat({ max: 9 })) }), {
+    maxLength: 2,
+    selector: ({ key }) => key,
+  }),
+})
+
+function proposalOf(plan: Plan, shard: number, prefix: string): Proposal {
+  const key = (i: number) => keyIn(shard, `${prefix}-${i}`)
+  return {
+    shard,
+    token: token(),
+    once: plan.once.map(({ key: i, value }) => ({ key: key(i), value })),
+    check: plan.check.map(({ key: i, version }) => ({ key: key(i), version })),
+    set: plan.set.map(({ key: i, value }) => ({ key: key(i), value })),
+    otherwise: Object.fromEntries(
+      plan.once
+        .filter(({ otherwise }) => otherwise)
+        .map(({ key: i, value }) => [key(i), { set: [{ key: key((i + 1) % 4), value: value + 10 }] }]),
+    ),
+  }
+}
+
+/** Without what only a real store knows: instants and entry ids. */
+const comparable = (outcome: Outcome) => {
+  switch (outcome.outcome) {
+    case 'committed':
+      return { outcome: 'committed' }
+    case 'held':
+      return { outcome: 'held', key: outcome.key, holder: outcome.holder.value }
+    case 'conflict':
+      return outcome
+  }
+}
