@@ -1,0 +1,206 @@
+/**
+ * Every document, lock and index the hub keeps, with its key and its shape: the one place that knows their names.
+ * Entries are in `contract/ledger.ts`; how keys are spread over shards is in `store/keys.ts`.
+ *
+ *   aggregate   what stands under it
+ *   serial      the lock that the first sale took, the registration ledger's row, the last status, rejected attempts,
+ *               receipts for sales of it
+ *   event       `event:{dealer}/{device}/{event_id}`: what was said under that id, so that it can't mean two things
+ *   device      credential, last health
+ */
+import { createHash } from 'node:crypto'
+import { type DeviceName, deviceId } from './contract/topics.ts'
+import { type Key, keyFor, keyIn, type Shard, shardOf } from './store/keys.ts'
+
+// — serial —
+
+/** Lock: the sale that registered this serial. When and by which entry: the lock's `atMs` and `entry`. */
+export interface SerialHolder {
+  event_id: string
+  dealer: string
+  device: string
+  /** Of the sale's content: the same event sent again has the same. */
+  fingerprint: string
+}
+export const serialKey = (serial: string): Key => keyFor('serial', serial)
+
+/** Lock: a sale that was rejected; its entry says why. In the shard of the serial. */
+export interface RejectedSale {
+  fingerprint: string
+}
+export const rejectedKey = (serial: string, name: DeviceName, eventId: string): Key =>
+  keyIn(shardOf(serial), `rejected:${deviceId(name)}/${eventId}`)
+
+/** Index: the entries of rejected attempts to sell this serial, by the hub's clock when they were decided. */
+export const attemptsIndex = (serial: string): Key => keyFor('attempts', serial)
+
+/** Document: the last status of the vehicle with this serial. */
+export interface VehicleDoc {
+  dealer: string
+  device: string
+  event_id: string
+  at: string
+  odometer_km: number
+  battery_pct: number
+  lat: number
+  lon: number
+  state: string
+  fault_code?: string
+  /** Ids of the last events taken in, newest last: a repeat is known and not appended again. */
+  recent: string[]
+}
+export const vehicleKey = (serial: string): Key => keyFor('vehicle', serial)
+
+// — event and device —
+
+/** Lock in the device's shard; its value is the content's fingerprint. */
+export const eventKey = (name: DeviceName, eventId: string): Key =>
+  keyIn(shardOf(deviceId(name)), `event:${deviceId(name)}/${eventId}`)
+
+/** Index in a serial's shard: entries whose receipt this device has not acknowledged; see `effects/receipts.ts`. */
+export const receiptsIndex = (shard: Shard, device: string): Key => keyIn(shard, `receipts:${device}`)
+
+/** Document: a provisioned device. The credential is 256 random bits, kept as its SHA-256. */
+export interface DeviceDoc {
+  dealer: string
+  device: string
+  /** Hex. */
+  credential_sha256: string
+  created_at: string
+}
+export const deviceKey = (id: string): Key => keyFor('device', id)
+/** Index, one in each shard: the ids of provisioned devices of that shard, all with score 0. */
+export const devicesIndex = (shard: Shard): Key => keyIn(shard, 'devices')
+
+/** Document: the last health report of a device. */
+export interface HealthDoc {
+  /** The device's clock, or null when it sent none. */
+  at: string | null
+  online: boolean
+  uptime_s?: number
+  firmware?: string
+  queue_depth?: number
+  rssi_dbm?: number
+}
+export const healthKey = (id: string): Key => keyFor('health', id)
+
+/** Document: which sequence numbers of a device's sales the ledger holds; gaps are what is missing between. */
+export interface SequenceDoc {
+  /** Inclusive ranges, rising, not touching. */
+  seen: [from: number, to: number][]
+}
+export const sequenceKey = (id: string): Key => keyFor('sequence', id)
+
+// — people and programs —
+
+/** Document: an API token; its key holds the token's SHA-256. */
+export interface TokenDoc {
+  /** `admin`, `manager`, `analyst`, `dealer:{id}`, `bridge:{bridge}` */
+  role: string
+  created_at: string
+}
+export const tokenKey = (token: string): Key =>
+  keyFor('token', createHash('sha256').update(token).digest('hex'))
+
+/** Document: personal data of a customer, apart from the ledger; erasing it leaves the ledger whole. */
+export interface CustomerDoc {
+  phone: string
+}
+export const customerKey = (customer: string): Key => keyFor('customer', customer)
+
+// — reference data —
+
+export const REFERENCE_KINDS = ['dealers', 'serials', 'prices'] as const
+export type ReferenceKind = (typeof REFERENCE_KINDS)[number]
+
+/**
+ * Document: which imports of one kind count. An import stages its rows under a generation of its own and becomes
+ * visible as a whole when `current` moves to it; one that died on the way is listed as aborted by the next.
+ */
+export interface ReferenceDoc {
+  current: number
+  /** Staging, or null. */
+  staging: number | null
+  aborted: number[]
+  /** Rows of the last import that counts, and when it came (ISO 8601). */
+  rows: number
+  imported_at: string | null
+}
+export const referenceKey = (kind: ReferenceKind): Key => keyFor('reference', kind)
+
+/** What is kept under a reference key: the row that counts and perhaps a staged one, oldest first. */
+export type Versioned<Row> = { generation: number; row: Row }[]
+
+/** The row that counts, or null. */
+export function visibleRow<Row>(
+  versions: Versioned<Row> | null | undefined,
+  reference: ReferenceDoc | null | undefined,
+): Row | null {
+  if (!versions || !reference) return null
+  const counts = ({ generation }: { generation: number }) =>
+    generation <= reference.current && !reference.aborted.includes(generation)
+  return versions.findLast(counts)?.row ?? null
+}
+
+export interface DealerRow {
+  dealer_id: string
+  name: string
+  region: string
+  lat: number
+  lon: number
+  /** `09:00`, hub time zone. */
+  opens: string
+  closes: string
+  /** null: no quota. */
+  daily_quota: number | null
+  phone: string | null
+  attributes?: Record<string, string>
+}
+export const dealerKey = (dealer: string): Key => keyFor('dealer', dealer)
+/** Index, one in each shard: ids of dealers in the directory, score 0. */
+export const dealersIndex = (shard: Shard): Key => keyIn(shard, 'dealers')
+
+/** One row of the corporate registration ledger. */
+export interface RegistrationRow {
+  model: string
+  /** null: any dealer may sell it. */
+  dealer_id: string | null
+  /** `YYYY-MM-DD`, or null. */
+  produced_on: string | null
+  attributes?: Record<string, string>
+}
+export const registrationKey = (serial: string): Key => keyFor('registration', serial)
+
+/** All prices of one model. */
+export interface PricesRow {
+  prices: PriceRow[]
+}
+export interface PriceRow {
+  /** null: every region without a price of its own. */
+  region: string | null
+  /** Whole currency units. */
+  msrp: number
+  /** Minimum advertised price, whole currency units. */
+  map: number
+  /** `YYYY-MM-DD`, hub time zone. */
+  valid_from: string
+}
+export const pricesKey = (model: string): Key => keyFor('prices', model)
+
+// — quarantine —
+
+/** Document: bytes that could not be decoded, kept until somebody replays them. */
+export interface QuarantineDoc {
+  topic: string
+  /** Who sent it: `{dealer}/{device}`, or the API client's id. */
+  sender: string
+  received_at: string
+  payload_base64: string
+  errors: { field: string; expected: string; received: string }[]
+  state: 'waiting' | 'replayed'
+  replayed_at?: string
+}
+/** The id is made from topic, sender and bytes: the same bytes sent again are the same item. */
+export const quarantineKey = (id: string): Key => keyFor('quarantine', id)
+/** Index, one in each shard: ids of the items of that shard, by when they came (ms). */
+export const quarantineIndex = (shard: Shard): Key => keyIn(shard, 'quarantine')
