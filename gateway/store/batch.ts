@@ -10,7 +10,7 @@
  */
 import { type Entry, entryId, type Stream } from '../contract/ledger.ts'
 import { type Key, keyIn, type Shard } from './keys.ts'
-import { type Doc, ENTRY_ID, type Outcome, type Proposal, type Writes } from './store.ts'
+import { type Doc, ENTRY_ID, type Member, type Outcome, type Proposal, type Writes } from './store.ts'
 
 /** Telemetry kept per lane; the ledger is never trimmed. 16 lanes: the last million entries. */
 export const TELEMETRY_LANE_ENTRIES = 62_500
@@ -174,6 +174,12 @@ export function decodeEntry(lane: number, number: number, atMs: number, body: st
   const { type, data } = JSON.parse(body) as { type: string; data: Record<string, unknown> }
   return { entry: entryId(lane, number), lane, number, at: new Date(atMs).toISOString(), type, data, chain }
 }
+
+/** What several sorted sets gave, as one list of at most `limit`. */
+export const mergeMembers = (members: Member[], limit: number): Member[] =>
+  members
+    .sort((a, b) => a.score - b.score || (a.member < b.member ? -1 : a.member > b.member ? 1 : 0))
+    .slice(0, limit)
 
 const entryOf = (text: string): string | null => (text === '-' ? null : text)
 

@@ -10,11 +10,13 @@ import { createHash } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { Cluster, Redis, type RedisOptions } from 'ioredis'
 import { type Entry, LANES, parseEntryId, type Stream } from '../contract/ledger.ts'
-import { decodeEntry, decodeOutcome, decodeRecord, encodeBatch, streamKey } from './batch.ts'
+import { decodeEntry, decodeOutcome, decodeRecord, encodeBatch, mergeMembers, streamKey } from './batch.ts'
 import { type Key, SHARDS, type Shard, shardOfKey } from './keys.ts'
 import {
   type Durability,
   type EntriesPage,
+  type IndexQuery,
+  type Member,
   type Outcome,
   type Position,
   type Proposal,
@@ -79,6 +81,22 @@ export async function openRedisStore({ url, onState = () => {} }: RedisStoreOpti
     })
   }
 
+  /** Redis pages by score only: members of the cursor's own score that were seen are passed over here. */
+  async function members(name: Key, { min, max, after, limit }: IndexQuery): Promise<Member[]> {
+    const found: Member[] = []
+    for (let offset = 0; found.length < limit; offset += limit) {
+      const bounds = [after?.score ?? min ?? '-inf', max ?? '+inf'] as const
+      const flat = await client.zrangebyscore(name, ...bounds, 'WITHSCORES', 'LIMIT', offset, limit)
+      for (let i = 0; i < flat.length; i += 2) {
+        const [member, score] = [flat[i] as string, Number(flat[i + 1])]
+        const seen = after !== undefined && score === after.score && member <= after.member
+        if (!seen) found.push({ name, member, score })
+      }
+      if (flat.length < limit * 2) break
+    }
+    return found
+  }
+
   /** Up to `limit` entries of one lane beyond a number. */
   async function lane(stream: Stream, shard: Shard, number: number, limit: number, newestFirst: boolean) {
     const key = streamKey(stream, shard)
@@ -113,16 +131,11 @@ export async function openRedisStore({ url, onState = () => {} }: RedisStoreOpti
       return records.map((record) => (record === null ? null : decodeRecord(record)))
     },
     commit: (proposals) => (isCluster ? commitByShard(proposals, run) : run(proposals)),
-    async range(name, { min, max, limit }) {
-      const flat = await client
-        .zrangebyscore(name, min ?? '-inf', max ?? '+inf', 'WITHSCORES', 'LIMIT', 0, limit)
-        .catch((cause: unknown) => {
-          throw failed('read an index', cause)
-        })
-      return Array.from({ length: flat.length / 2 }, (_, i) => ({
-        member: flat[i * 2] as string,
-        score: Number(flat[i * 2 + 1]),
-      }))
+    async range(names, query) {
+      const found = await Promise.all(names.map((name) => members(name, query))).catch((cause: unknown) => {
+        throw failed('read an index', cause)
+      })
+      return mergeMembers(found.flat(), query.limit)
     },
     entriesAfter: (stream, position, limit) => page(stream, position, limit, false),
     entriesBefore: (stream, position, limit) => page(stream, position, limit, true),

@@ -11,6 +11,7 @@ import { entryId, type Stream } from '../contract/ledger.ts'
 import { type Batch, encodeRecord, type ProposalControl, recordHead, type WritesControl } from './batch.ts'
 import { nameOfKey } from './keys.ts'
 import { MIGRATIONS } from './sqlite-migrations.ts'
+import type { Member } from './store.ts'
 
 const { file, readOnly } = workerData as { file: string; readOnly: boolean }
 const db = open()
@@ -209,14 +210,19 @@ export function read(keys: readonly string[]): (string | null)[] {
 }
 
 export function range(query: {
-  name: string
+  names: readonly string[]
   min: number
   max: number
+  afterMember: string
   limit: number
-}): { member: string; score: number }[] {
-  return sql(
-    'SELECT member, score FROM members WHERE name = ? AND score BETWEEN ? AND ? ORDER BY score, member LIMIT ?',
-  ).all(query.name, query.min, query.max, query.limit) as { member: string; score: number }[]
+}): Member[] {
+  return query.names.flatMap(
+    (name) =>
+      sql(
+        `SELECT name, member, score FROM members WHERE name = ? AND (score, member) > (?, ?) AND score <= ?
+         ORDER BY score, member LIMIT ?`,
+      ).all(name, query.min, query.afterMember, query.max, query.limit) as unknown as Member[],
+  )
 }
 
 export interface EntryRow {

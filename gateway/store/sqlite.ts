@@ -6,9 +6,9 @@ import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { Piscina } from 'piscina'
 import { type Entry, parseEntryId, type Stream } from '../contract/ledger.ts'
-import { decodeEntry, decodeOutcome, decodeRecord, encodeBatch } from './batch.ts'
+import { decodeEntry, decodeOutcome, decodeRecord, encodeBatch, mergeMembers } from './batch.ts'
 import type { EntryRow } from './sqlite-worker.ts'
-import { type EntriesPage, type Position, START, type Store } from './store.ts'
+import { type EntriesPage, type Member, type Position, START, type Store } from './store.ts'
 
 export const STORE_FILE = 'hub.db'
 
@@ -49,8 +49,15 @@ export async function openSqliteStore({ dataDir }: SqliteOptions): Promise<Sqlit
       const answers: string[] = await writer.run('commit', batch)
       return answers.map((answer) => decodeOutcome(answer, batch.keys))
     },
-    async range(name, { min = -Infinity, max = Infinity, limit }) {
-      return reader.run('range', { name, min, max, limit })
+    async range(names, { min = -Infinity, max = Infinity, after, limit }) {
+      const members: Member[] = await reader.run('range', {
+        names,
+        min: after?.score ?? min,
+        max,
+        afterMember: after?.member ?? '',
+        limit,
+      })
+      return mergeMembers(members, limit)
     },
     entriesAfter: (stream, position, limit) =>
       page(

@@ -81,7 +81,15 @@ export interface IndexQuery {
   /** Scores, both inclusive. */
   readonly min?: number
   readonly max?: number
+  /** Only members beyond this one: where the page before ended. */
+  readonly after?: { readonly score: number; readonly member: string }
   readonly limit: number
+}
+
+export interface Member {
+  readonly name: Key
+  readonly member: string
+  readonly score: number
 }
 
 /** How far a reader has come in a stream; opaque. `START` is before the first entry. */
@@ -106,8 +114,8 @@ export interface Store {
   read(keys: readonly Key[]): Promise<(Doc | null)[]>
   /** Applied in this order, each one wholly or not at all; one answer each. Rejects when the outcome is unknown. */
   commit(proposals: readonly Proposal[]): Promise<Outcome[]>
-  /** Members of one sorted set by rising score, then by member. */
-  range(name: Key, query: IndexQuery): Promise<{ member: string; score: number }[]>
+  /** Members of these sorted sets together, by rising score, then by member: a list spread over all shards is read as one. */
+  range(names: readonly Key[], query: IndexQuery): Promise<Member[]>
   /** Entries after a position, oldest first within each lane; at most `limit`. */
   entriesAfter(stream: Stream, position: Position, limit: number): Promise<EntriesPage>
   /** The newest entries, newest first, before a position (`START`: from the end). */

@@ -7,7 +7,14 @@ import fc from 'fast-check'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { type Entry, LANES } from '../../gateway/contract/ledger.ts'
 import { type Key, keyFor, keyIn, SHARDS, shardOf } from '../../gateway/store/keys.ts'
-import { ENTRY_ID, type Outcome, type Proposal, START, type Store } from '../../gateway/store/store.ts'
+import {
+  ENTRY_ID,
+  type Member,
+  type Outcome,
+  type Proposal,
+  START,
+  type Store,
+} from '../../gateway/store/store.ts'
 import { applyToModel, type Model, newModel } from './store-model.ts'
 
 let counter = 0
@@ -107,10 +114,10 @@ export function testStore(open: () => Promise<Store>): void {
       expect(outcome).toMatchObject({ outcome: 'held', key: claim, holder: { value: 'A' } })
       const { entry } = outcome as { entry: string }
       expect(await store.entry('ledger', entry)).toMatchObject({ type: 'too_slow', data: { who: 'B' } })
-      expect(await store.range(names, { limit: 10 })).toEqual([{ member: entry, score: 1 }])
+      expect(await store.range([names], { limit: 10 })).toEqual([{ name: names, member: entry, score: 1 }])
       expect(await store.read([tap])).toMatchObject([{ value: 'B', entry }])
       expect(await one(other, late), 'handed in again').toEqual(outcome)
-      expect(await store.range(names, { limit: 10 })).toHaveLength(1)
+      expect(await store.range([names], { limit: 10 })).toHaveLength(1)
     })
 
     it('has exactly one winner among a hundred on two hubs, and tells all others the same one', async () => {
@@ -312,25 +319,49 @@ export function testStore(open: () => Promise<Store>): void {
   })
 
   describe('index', () => {
+    const add = (name: Key, member: string, score: number | null) => ({ name, member, score })
+
     it('keeps members by score, then by name, within bounds and a limit', async () => {
       const shard = shardOf(fresh('index'))
       const name = keyIn(shard, fresh('due'))
-      const add = (member: string, score: number | null) => ({ name, member, score })
-      await one(store, { shard, token: token(), index: [add('b', 2), add('c', 2), add('a', 2), add('z', 1)] })
-      await one(store, { shard, token: token(), index: [add('late', 1_763_800_000_123), add('b', 3)] })
-      expect(await store.range(name, { limit: 10 })).toEqual([
-        { member: 'z', score: 1 },
-        { member: 'a', score: 2 },
-        { member: 'c', score: 2 },
-        { member: 'b', score: 3 },
-        { member: 'late', score: 1_763_800_000_123 },
+      const write = (...index: ReturnType<typeof add>[]) => one(store, { shard, token: token(), index })
+      await write(add(name, 'b', 2), add(name, 'c', 2), add(name, 'a', 2), add(name, 'z', 1))
+      await write(add(name, 'late', 1_763_800_000_123), add(name, 'b', 3))
+      expect(await store.range([name], { limit: 10 })).toEqual([
+        { name, member: 'z', score: 1 },
+        { name, member: 'a', score: 2 },
+        { name, member: 'c', score: 2 },
+        { name, member: 'b', score: 3 },
+        { name, member: 'late', score: 1_763_800_000_123 },
       ])
-      expect(await store.range(name, { min: 2, max: 3, limit: 2 })).toMatchObject([
-        { member: 'a' },
-        { member: 'c' },
+      const within = await store.range([name], { min: 2, max: 3, limit: 2 })
+      expect(within.map(({ member }) => member)).toEqual(['a', 'c'])
+      await write(add(name, 'a', null), add(name, 'nobody', null))
+      expect((await other.range([name], { max: 2, limit: 10 })).map(({ member }) => member)).toEqual([
+        'z',
+        'c',
       ])
-      await one(store, { shard, token: token(), index: [add('a', null), add('nobody', null)] })
-      expect((await other.range(name, { max: 2, limit: 10 })).map(({ member }) => member)).toEqual(['z', 'c'])
+    })
+
+    it('reads sets of several shards as one list, page by page, each member once', async () => {
+      const id = fresh('list')
+      const names = SHARDS.map((shard) => keyIn(shard, id))
+      const expected = SHARDS.flatMap((shard) => [1, 2, 3].map((i) => ({ shard, member: `m${i}-${shard}` })))
+      await store.commit(
+        expected.map(({ shard, member }, i) => ({
+          shard,
+          token: token(),
+          index: [add(keyIn(shard, id), member, i % 2)],
+        })),
+      )
+      const listed: Member[] = []
+      for (;;) {
+        const page = await store.range(names, { limit: 5, after: listed.at(-1) })
+        if (page.length === 0) break
+        listed.push(...page)
+      }
+      expect(listed.map(({ member }) => member).sort()).toEqual(expected.map(({ member }) => member).sort())
+      expect(listed.map(({ score }) => score)).toEqual(listed.map(({ score }) => score).sort())
     })
   })
 
@@ -351,7 +382,7 @@ export function testStore(open: () => Promise<Store>): void {
       const end = await store.end('ledger')
       expect(await one(other, proposal)).toEqual(first)
       expect(await all(store, end)).toEqual([])
-      expect(await store.range(name, { limit: 10 })).toHaveLength(1)
+      expect(await store.range([name], { limit: 10 })).toHaveLength(1)
     })
 
     it('knows a checked write again by its token', async () => {
