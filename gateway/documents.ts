@@ -25,11 +25,8 @@ export interface SerialHolder {
 export const serialKey = (serial: string): Key => keyFor('serial', serial)
 
 /** Lock: a sale that was rejected; its entry says why. In the shard of the serial. */
-export interface RejectedSale {
-  fingerprint: string
-}
-export const rejectedKey = (serial: string, name: DeviceName, eventId: string): Key =>
-  keyIn(shardOf(serial), `rejected:${deviceId(name)}/${eventId}`)
+export const rejectedKey = (serial: string, name: DeviceName, eventId: string, fingerprint: string): Key =>
+  keyIn(shardOf(serial), `rejected:${deviceId(name)}/${eventId}/${fingerprint}`)
 
 /** Index: the entries of rejected attempts to sell this serial, by the hub's clock when they were decided. */
 export const attemptsIndex = (serial: string): Key => keyFor('attempts', serial)

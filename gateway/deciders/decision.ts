@@ -1,0 +1,45 @@
+/**
+ * What a decider is: a pure function `(event, the documents it read, now) → decision`. No I/O, no clock, no randomness.
+ * All business rules live in this folder and nowhere else.
+ */
+import type { Key } from '../store/keys.ts'
+import type { Doc, Proposal, Writes } from '../store/store.ts'
+
+/** The documents that were read; null: there is none. */
+export interface Docs {
+  get<Value>(key: Key): (Doc & { readonly value: Value }) | null
+}
+
+export interface Decision {
+  /** The first one decides; the others accompany it, and may find that their work was done before. */
+  readonly proposals: readonly ProposedWrite[]
+  /** The answer the sender waits for, or null. */
+  readonly receipt: PendingReceipt | null
+}
+
+/** A proposal before the intake gives it its token. */
+export type ProposedWrite = Omit<Proposal, 'token'>
+
+/** A receipt to be kept in the outbox until its device acknowledges it. */
+export interface PendingReceipt {
+  /** `{dealer}/{device}` */
+  readonly device: string
+  /** The member of the outbox index: see `receiptMember`. */
+  readonly member: string
+  /** The entry the proposal appends; null when the receipt is about an older one. */
+  readonly entry: { readonly type: string; readonly data: object } | null
+}
+
+/** An outbox member: the entry a receipt is about, and whether the sale had come before. */
+export const receiptMember = (entry: string, replayed: boolean): string =>
+  replayed ? `${entry}:replayed` : entry
+
+export function parseReceiptMember(member: string): { entry: string; replayed: boolean } {
+  const [entry = '', mark] = member.split(':')
+  return { entry, replayed: mark === 'replayed' }
+}
+
+/** Nothing to write: the event is known. */
+export const NOTHING: Decision = { proposals: [], receipt: null }
+
+export type { Writes }

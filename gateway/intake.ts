@@ -1,0 +1,287 @@
+/**
+ * The one way in, on one screen: decode → read → decide → commit → acknowledge.
+ *
+ * Messages that wait are taken together as one batch, so that many proposals travel in one round trip (group commit).
+ * Two batches may be under way: while one waits for its disk, the next is decoded and decided. They settle in order, so
+ * acknowledgements leave in the order the messages came.
+ *
+ * An error of the store means «outcome unknown»: the very same proposals are handed in again, with the same tokens,
+ * until they are answered or the message was held for HOLD_MS. Then the handler rejects, the connection is dropped
+ * without an acknowledgement, and the sender sends again. Nothing is acknowledged that is not committed.
+ */
+import { randomBytes } from 'node:crypto'
+import { setTimeout as wait } from 'node:timers/promises'
+import type { Decision, Docs, PendingReceipt } from './deciders/decision.ts'
+import { decideSale, saleReads } from './deciders/sale.ts'
+import { decideHealth, decideStatus, healthReads, statusReads } from './deciders/telemetry.ts'
+import { decideUndecodable, undecodableReads } from './deciders/undecodable.ts'
+import type { Decode, Decoded, Inbound } from './decode.ts'
+import type { Key } from './store/keys.ts'
+import type { Doc, Outcome, Proposal, Store } from './store/store.ts'
+
+/** How long an acknowledgement is held while the store is away. A stalled socket still answers pings for that long. */
+export const HOLD_MS = 5000
+/** Between two attempts at a store that does not answer. */
+const RETRY_MS = 100
+/** Messages in one batch: enough to share a round trip, few enough that the event loop turns between two. */
+const BATCH_MESSAGES_MAX = 512
+const BATCHES_UNDER_WAY = 2
+/** Messages that may wait here; each connection is bounded by its own socket besides. */
+const WAITING_MESSAGES_MAX = 50_000
+/** A decision that lost a race is made again on fresh documents; whoever loses this often is held up by a fault. */
+const ROUNDS_MAX = 20
+
+export interface IntakeServices {
+  readonly store: Pick<Store, 'read' | 'commit'>
+  readonly decode: Decode
+  readonly timezone: string
+  /** Milliseconds since 1970. */
+  readonly now: () => number
+  /** After the commit: the receipt is in the outbox, and may be sent at once. `entry` is the entry it is about. */
+  readonly onReceipt: (receipt: CommittedReceipt) => void
+  /** After each batch, for monitoring and for followers of the ledger. */
+  readonly onBatch: (batch: BatchReport) => void
+}
+
+export interface CommittedReceipt extends Omit<PendingReceipt, 'entry'> {
+  /** The serial's or quarantine item's shard: where the outbox index stands. */
+  readonly shard: number
+  readonly entry: {
+    readonly entry: string
+    readonly at: string
+    readonly type: string
+    readonly data: object
+  } | null
+}
+
+export interface BatchReport {
+  readonly messages: number
+  /** How often its proposals were decided and committed; 1 unless a race was lost. */
+  readonly rounds: number
+  readonly durationMs: number
+  readonly committed: boolean
+  readonly kinds: Readonly<Record<Decoded['kind'], number>>
+}
+
+export interface Intake {
+  /** Resolves once what the message says is committed. Rejects when that could not be done in time. */
+  accept(message: Inbound): Promise<void>
+  /** Messages not yet settled. */
+  readonly pending: number
+  /** Resolves when nothing is pending. */
+  drained(): Promise<void>
+}
+
+interface Work {
+  readonly decoded: Decoded
+  readonly holdUntilMs: number
+  readonly resolve: () => void
+  readonly reject: (error: Error) => void
+  decision: Decision | null
+  /** Keys whose holder a lost race has named: to be read as well. */
+  alsoRead: Key[]
+}
+
+export function startIntake(services: IntakeServices): Intake {
+  const { store, decode, timezone, now, onReceipt, onBatch } = services
+  const waiting: Work[] = []
+  const newToken = tokens()
+  let underWay = 0
+  let pending = 0
+  let before: Promise<unknown> = Promise.resolve()
+  let whenDrained: PromiseWithResolvers<void> | null = null
+
+  function accept(message: Inbound): Promise<void> {
+    if (waiting.length >= WAITING_MESSAGES_MAX) return Promise.reject(new Error('too many messages wait'))
+    pending++
+    const { promise, resolve, reject } = Promise.withResolvers<void>()
+    const holdUntilMs = now() + HOLD_MS
+    waiting.push({ decoded: decode(message), holdUntilMs, resolve, reject, decision: null, alsoRead: [] })
+    // Later in this turn of the event loop, so that all messages of one socket read go together.
+    if (waiting.length === 1) setImmediate(next)
+    return promise
+  }
+
+  function next(): void {
+    if (underWay >= BATCHES_UNDER_WAY || waiting.length === 0) return
+    const batch = waiting.splice(0, BATCH_MESSAGES_MAX)
+    underWay++
+    const settled = settle(batch, before).finally(() => {
+      underWay--
+      pending -= batch.length
+      if (pending === 0) whenDrained?.resolve()
+      next()
+    })
+    before = settled
+    next()
+  }
+
+  /** Commits a batch, waits for the one before it, then answers the senders. */
+  async function settle(batch: Work[], previous: Promise<unknown>): Promise<void> {
+    const startedMs = now()
+    let rounds = 0
+    let failure: Error | null = null
+    try {
+      rounds = await commitAll(batch)
+    } catch (error) {
+      failure = error as Error
+    }
+    await previous
+    for (const work of batch) {
+      if (failure === null) work.resolve()
+      else work.reject(failure)
+    }
+    onBatch({
+      messages: batch.length,
+      rounds,
+      durationMs: now() - startedMs,
+      committed: failure === null,
+      kinds: countKinds(batch),
+    })
+  }
+
+  /** @returns the number of rounds. */
+  async function commitAll(batch: Work[]): Promise<number> {
+    const holdUntilMs = (batch[0] as Work).holdUntilMs
+    let open = batch
+    for (let round = 1; ; round++) {
+      const docs = await readDocs(open, holdUntilMs)
+      const proposals: Proposal[] = []
+      for (const work of open) {
+        work.decision = decide(work.decoded, docs, now(), timezone)
+        for (const proposed of work.decision.proposals) {
+          const proposal = { ...proposed, token: newToken() }
+          proposals.push(proposal)
+          docs.apply(proposal)
+        }
+      }
+      const outcomes = await holding(holdUntilMs, () => store.commit(proposals))
+      const again: Work[] = []
+      let at = 0
+      for (const work of open) {
+        const decision = work.decision as Decision
+        const outcome = outcomes[at]
+        at += decision.proposals.length
+        if (outcome === undefined || outcome.outcome === 'committed' || decision.proposals.length === 0) {
+          if (decision.receipt !== null) onReceipt(committedReceipt(decision, outcome))
+        } else {
+          work.alsoRead = [outcome.key]
+          again.push(work)
+        }
+      }
+      if (again.length === 0) return round
+      if (round === ROUNDS_MAX) throw new Error(`a decision lost ${ROUNDS_MAX} races in a row`)
+      open = again
+    }
+  }
+
+  async function readDocs(open: readonly Work[], holdUntilMs: number): Promise<BatchDocs> {
+    const keys = new Set<Key>()
+    for (const work of open) {
+      for (const key of reads(work.decoded)) keys.add(key)
+      for (const key of work.alsoRead) keys.add(key)
+    }
+    const list = [...keys]
+    const found = await holding(holdUntilMs, () => store.read(list))
+    return new BatchDocs(list, found)
+  }
+
+  /** Repeats what failed until it is answered or the time to hold is over. */
+  async function holding<Answer>(untilMs: number, attempt: () => Promise<Answer>): Promise<Answer> {
+    for (;;) {
+      try {
+        return await attempt()
+      } catch (cause) {
+        if (now() + RETRY_MS >= untilMs) {
+          throw new Error(`not committed within ${HOLD_MS} ms: ${(cause as Error).message}`, { cause })
+        }
+        await wait(RETRY_MS)
+      }
+    }
+  }
+
+  return {
+    accept,
+    get pending() {
+      return pending
+    },
+    async drained() {
+      if (pending === 0) return
+      whenDrained ??= Promise.withResolvers<void>()
+      await whenDrained.promise
+      whenDrained = null
+    },
+  }
+}
+
+function reads(decoded: Decoded): Key[] {
+  switch (decoded.kind) {
+    case 'sale':
+      return saleReads(decoded)
+    case 'status':
+      return statusReads(decoded)
+    case 'health':
+      return healthReads(decoded)
+    case 'undecodable':
+      return undecodableReads(decoded)
+  }
+}
+
+function decide(decoded: Decoded, docs: Docs, nowMs: number, timezone: string): Decision {
+  switch (decoded.kind) {
+    case 'sale':
+      return decideSale(decoded, docs, nowMs, timezone)
+    case 'status':
+      return decideStatus(decoded, docs)
+    case 'health':
+      return decideHealth(decoded, docs)
+    case 'undecodable':
+      return decideUndecodable(decoded, docs, nowMs)
+  }
+}
+
+/**
+ * The documents of one round. A checked write that was proposed earlier in the batch is seen by the decisions after
+ * it, as it will be when the store comes to them: a unit's ten reports in one batch are ten versions, not nine conflicts.
+ */
+class BatchDocs implements Docs {
+  readonly #docs: Map<Key, Doc | null>
+
+  constructor(keys: readonly Key[], found: readonly (Doc | null)[]) {
+    this.#docs = new Map(keys.map((key, i) => [key, found[i] ?? null]))
+  }
+
+  get<Value>(key: Key): (Doc & { readonly value: Value }) | null {
+    return (this.#docs.get(key) ?? null) as (Doc & { readonly value: Value }) | null
+  }
+
+  apply({ check = [], set = [] }: Proposal): void {
+    for (const { key, version } of check) {
+      const written = set.find((item) => item.key === key)
+      if (written === undefined) continue
+      this.#docs.set(key, { value: written.value, version: version + 1, atMs: 0, entry: null })
+    }
+  }
+}
+
+function committedReceipt(decision: Decision, outcome: Outcome | undefined): CommittedReceipt {
+  const { device, member, entry } = decision.receipt as PendingReceipt
+  const shard = decision.proposals[0]?.shard as number
+  if (entry === null || outcome?.outcome !== 'committed') return { device, member, shard, entry: null }
+  const id = outcome.entry as string
+  const at = new Date(outcome.atMs).toISOString()
+  return { device, member: id, shard, entry: { entry: id, at, ...entry } }
+}
+
+function countKinds(batch: readonly Work[]): Record<Decoded['kind'], number> {
+  const kinds = { sale: 0, status: 0, health: 0, undecodable: 0 }
+  for (const { decoded } of batch) kinds[decoded.kind]++
+  return kinds
+}
+
+/** Unique over all hubs and restarts, and short: every record carries one. */
+function tokens(): () => string {
+  const process = randomBytes(9).toString('base64url')
+  let count = 0
+  return () => `${process}${(count++).toString(36)}`
+}
