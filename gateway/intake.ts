@@ -11,10 +11,8 @@
  */
 import { randomBytes } from 'node:crypto'
 import { setTimeout as wait } from 'node:timers/promises'
+import { deciderOf } from './deciders/deciders.ts'
 import type { Decision, Docs, PendingReceipt } from './deciders/decision.ts'
-import { decideSale, saleReads } from './deciders/sale.ts'
-import { decideHealth, decideStatus, healthReads, statusReads } from './deciders/telemetry.ts'
-import { decideUndecodable, undecodableReads } from './deciders/undecodable.ts'
 import type { Decode, Decoded, Inbound } from './decode.ts'
 import type { Key } from './store/keys.ts'
 import type { Doc, Outcome, Proposal, Store } from './store/store.ts'
@@ -73,7 +71,8 @@ export interface Intake {
 }
 
 interface Work {
-  readonly decoded: Decoded
+  readonly inbound: Inbound
+  decoded: Decoded
   readonly holdUntilMs: number
   readonly resolve: () => void
   readonly reject: (error: Error) => void
@@ -96,7 +95,15 @@ export function startIntake(services: IntakeServices): Intake {
     pending++
     const { promise, resolve, reject } = Promise.withResolvers<void>()
     const holdUntilMs = now() + HOLD_MS
-    waiting.push({ decoded: decode(message), holdUntilMs, resolve, reject, decision: null, alsoRead: [] })
+    waiting.push({
+      inbound: message,
+      decoded: decode(message),
+      holdUntilMs,
+      resolve,
+      reject,
+      decision: null,
+      alsoRead: [],
+    })
     // Later in this turn of the event loop, so that all messages of one socket read go together.
     if (waiting.length === 1) setImmediate(next)
     return promise
@@ -148,7 +155,7 @@ export function startIntake(services: IntakeServices): Intake {
       const docs = await readDocs(open, holdUntilMs)
       const proposals: Proposal[] = []
       for (const work of open) {
-        work.decision = decide(work.decoded, docs, now(), timezone)
+        work.decision = decide(work, docs)
         for (const proposed of work.decision.proposals) {
           const proposal = { ...proposed, token: newToken() }
           proposals.push(proposal)
@@ -175,10 +182,23 @@ export function startIntake(services: IntakeServices): Intake {
     }
   }
 
+  /** A message that a decider cannot cope with must not hold up the others for ever: it goes to quarantine. */
+  function decide(work: Work, docs: Docs): Decision {
+    const moment = { nowMs: now(), timezone }
+    try {
+      return deciderOf(work.decoded).decide(work.decoded, docs, moment)
+    } catch (error) {
+      const received = `${(error as Error).name}: ${(error as Error).message}`
+      const fault = { field: 'payload', expected: 'a message this hub can decide', received }
+      work.decoded = { kind: 'undecodable', inbound: work.inbound, errors: [fault], answerTo: null }
+      return deciderOf(work.decoded).decide(work.decoded, docs, moment)
+    }
+  }
+
   async function readDocs(open: readonly Work[], holdUntilMs: number): Promise<BatchDocs> {
     const keys = new Set<Key>()
     for (const work of open) {
-      for (const key of reads(work.decoded)) keys.add(key)
+      for (const key of deciderOf(work.decoded).reads(work.decoded)) keys.add(key)
       for (const key of work.alsoRead) keys.add(key)
     }
     const list = [...keys]
@@ -211,32 +231,6 @@ export function startIntake(services: IntakeServices): Intake {
       await whenDrained.promise
       whenDrained = null
     },
-  }
-}
-
-function reads(decoded: Decoded): Key[] {
-  switch (decoded.kind) {
-    case 'sale':
-      return saleReads(decoded)
-    case 'status':
-      return statusReads(decoded)
-    case 'health':
-      return healthReads(decoded)
-    case 'undecodable':
-      return undecodableReads(decoded)
-  }
-}
-
-function decide(decoded: Decoded, docs: Docs, nowMs: number, timezone: string): Decision {
-  switch (decoded.kind) {
-    case 'sale':
-      return decideSale(decoded, docs, nowMs, timezone)
-    case 'status':
-      return decideStatus(decoded, docs)
-    case 'health':
-      return decideHealth(decoded, docs)
-    case 'undecodable':
-      return decideUndecodable(decoded, docs, nowMs)
   }
 }
 

@@ -3,7 +3,21 @@
  * All business rules live in this folder and nowhere else.
  */
 import type { Key } from '../store/keys.ts'
-import type { Doc, Proposal, Writes } from '../store/store.ts'
+import type { Doc, Proposal } from '../store/store.ts'
+
+export interface Decider<Message> {
+  /** The documents it wants to read. */
+  readonly reads: (message: Message) => Key[]
+  readonly decide: (message: Message, docs: Docs, moment: Moment) => Decision
+}
+
+/** Now, as an argument. */
+export interface Moment {
+  /** The hub's clock, milliseconds since 1970: orders the outbox, decides nothing. What counts is the store's clock. */
+  readonly nowMs: number
+  /** Of business days. */
+  readonly timezone: string
+}
 
 /** The documents that were read; null: there is none. */
 export interface Docs {
@@ -41,5 +55,3 @@ export function parseReceiptMember(member: string): { entry: string; replayed: b
 
 /** Nothing to write: the event is known. */
 export const NOTHING: Decision = { proposals: [], receipt: null }
-
-export type { Writes }

@@ -42,14 +42,23 @@ import {
 } from '../documents.ts'
 import { type Key, shardOf, shardOfKey } from '../store/keys.ts'
 import { ENTRY_ID, type Json, type Writes } from '../store/store.ts'
-import { type Decision, type Docs, type ProposedWrite, receiptMember } from './decision.ts'
+import {
+  type Decider,
+  type Decision,
+  type Docs,
+  type Moment,
+  type ProposedWrite,
+  receiptMember,
+} from './decision.ts'
 
 export interface SaleReport {
   readonly name: DeviceName
   readonly event: DecodedSale
 }
 
-export function saleReads({ name, event }: SaleReport): Key[] {
+export const saleDecider: Decider<SaleReport> = { reads, decide }
+
+function reads({ name, event }: SaleReport): Key[] {
   return [
     serialKey(event.serial),
     rejectedKey(event.serial, name, event.event_id, fingerprintOf(event)),
@@ -62,11 +71,7 @@ export function saleReads({ name, event }: SaleReport): Key[] {
   ]
 }
 
-/**
- * @param nowMs the hub's clock; orders the outbox, decides nothing
- * @param timezone of business days: a price is valid from midnight there
- */
-export function decideSale(report: SaleReport, docs: Docs, nowMs: number, timezone: string): Decision {
+function decide(report: SaleReport, docs: Docs, { nowMs, timezone }: Moment): Decision {
   const { name, event } = report
   const fingerprint = fingerprintOf(event)
 

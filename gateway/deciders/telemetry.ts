@@ -6,9 +6,9 @@ import type { Health, Status } from '../contract/events.ts'
 import type { HealthEntry, StatusEntry } from '../contract/ledger.ts'
 import { type DeviceName, deviceId } from '../contract/topics.ts'
 import { type HealthDoc, healthKey, type VehicleDoc, vehicleKey } from '../documents.ts'
-import { type Key, shardOf } from '../store/keys.ts'
+import { shardOf } from '../store/keys.ts'
 import type { Json } from '../store/store.ts'
-import { type Decision, type Docs, NOTHING } from './decision.ts'
+import { type Decider, type Decision, type Docs, NOTHING } from './decision.ts'
 
 /** A unit resends what was not acknowledged: a handful of messages, never hundreds. */
 const RECENT_EVENTS = 32
@@ -18,10 +18,13 @@ export interface StatusReport {
   readonly event: Status
 }
 
-export const statusReads = ({ event }: StatusReport): Key[] => [vehicleKey(event.serial)]
+export const statusDecider: Decider<StatusReport> = {
+  reads: ({ event }) => [vehicleKey(event.serial)],
+  decide: decideStatus,
+}
 
 /** An older report than the last one is kept in the stream, but does not move the vehicle back. */
-export function decideStatus({ name, event }: StatusReport, docs: Docs): Decision {
+function decideStatus({ name, event }: StatusReport, docs: Docs): Decision {
   const key = vehicleKey(event.serial)
   const last = docs.get<VehicleDoc>(key)
   const recent = last?.value.recent ?? []
@@ -48,10 +51,13 @@ export interface HealthReport {
   readonly event: Health
 }
 
-export const healthReads = ({ name }: HealthReport): Key[] => [healthKey(deviceId(name))]
+export const healthDecider: Decider<HealthReport> = {
+  reads: ({ name }) => [healthKey(deviceId(name))],
+  decide: decideHealth,
+}
 
 /** The latest to arrive counts, whatever its clock says: a will was written long before it is sent. */
-export function decideHealth({ name, event }: HealthReport, docs: Docs): Decision {
+function decideHealth({ name, event }: HealthReport, docs: Docs): Decision {
   const id = deviceId(name)
   const key = healthKey(id)
   const doc: HealthDoc = { ...event, at: event.at ?? null }

@@ -7,9 +7,9 @@ import type { QuarantineEntry, SaleEntry } from '../contract/ledger.ts'
 import { deviceId } from '../contract/topics.ts'
 import type { Undecodable } from '../decode.ts'
 import { type QuarantineDoc, quarantineIndex, quarantineKey, receiptsIndex } from '../documents.ts'
-import { type Key, shardOf } from '../store/keys.ts'
+import { shardOf } from '../store/keys.ts'
 import { ENTRY_ID, type Json } from '../store/store.ts'
-import { type Decision, type Docs, NOTHING, receiptMember } from './decision.ts'
+import { type Decider, type Decision, type Docs, type Moment, NOTHING, receiptMember } from './decision.ts'
 
 /** 96 bits of a hash of topic, sender and bytes. */
 export function quarantineId({ inbound: { topic, sender, payload } }: Undecodable): string {
@@ -17,9 +17,12 @@ export function quarantineId({ inbound: { topic, sender, payload } }: Undecodabl
   return `q${hash('sha256', Buffer.concat([head, payload]), 'hex').slice(0, 24)}`
 }
 
-export const undecodableReads = (message: Undecodable): Key[] => [quarantineKey(quarantineId(message))]
+export const undecodableDecider: Decider<Undecodable> = {
+  reads: (message) => [quarantineKey(quarantineId(message))],
+  decide,
+}
 
-export function decideUndecodable(message: Undecodable, docs: Docs, nowMs: number): Decision {
+function decide(message: Undecodable, docs: Docs, { nowMs }: Moment): Decision {
   const { inbound, errors, answerTo } = message
   const id = quarantineId(message)
   const key = quarantineKey(id)
