@@ -121,8 +121,13 @@ export async function openRedisStore({ url, onState = () => {} }: RedisStoreOpti
       throw failed('read the ledger', cause)
     })
     const entries = mergeLanes(lanes, limit, newestFirst)
-    for (const { lane: shard, number } of entries) numbers[shard] = number
-    return { entries, position: entries.length === 0 ? position : formatPosition(numbers) }
+    const positionAfter = (count: number): Position => {
+      if (count === 0) return position
+      const reached = [...numbers]
+      for (const { lane: shard, number } of entries.slice(0, count)) reached[shard] = number
+      return formatPosition(reached)
+    }
+    return { entries, position: positionAfter(entries.length), positionAfter }
   }
 
   return {
@@ -279,7 +284,10 @@ function parsePosition(position: Position, start: number): number[] {
   if (position === START) return SHARDS.map(() => start)
   const parts = position.split('.')
   const numbers = parts.map((part) => (part === '~' ? Infinity : Number(part)))
-  if (parts.length !== LANES || numbers.some((number) => Number.isNaN(number) || number < 0)) {
+  // A position read forwards never comes from a reader that goes backwards: only that one knows the infinite.
+  const isNumber = (number: number) =>
+    number === Infinity ? start === Infinity : Number.isSafeInteger(number) && number >= 0
+  if (parts.length !== LANES || !numbers.every(isNumber)) {
     throw new RangeError(`not a position: ${position}`)
   }
   return numbers

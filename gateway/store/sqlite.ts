@@ -35,8 +35,9 @@ export async function openSqliteStore({ dataDir }: SqliteOptions): Promise<Sqlit
     position: Position,
   ): Promise<EntriesPage> {
     const rows: EntryRow[] = await reader.run('entries', { stream, ...query })
-    const last = rows.at(-1)
-    return { entries: rows.map(entryOfRow), position: last === undefined ? position : String(last.position) }
+    const positionAfter = (count: number): Position =>
+      count === 0 ? position : String((rows[count - 1] as EntryRow).position)
+    return { entries: rows.map(entryOfRow), position: positionAfter(rows.length), positionAfter }
   }
 
   return {

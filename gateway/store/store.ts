@@ -100,6 +100,8 @@ export interface EntriesPage {
   readonly entries: Entry[]
   /** After the last of `entries`; hand it in to go on. */
   readonly position: Position
+  /** After the first `count` of `entries`: for a reader that took no more than these. */
+  positionAfter(count: number): Position
 }
 
 export interface Durability {

@@ -298,6 +298,45 @@ export function testStore(open: () => Promise<Store>): void {
       expect(await store.entriesAfter('ledger', await store.end('ledger'), 10)).toMatchObject({ entries: [] })
     })
 
+    it('can be left in the middle of a page, forwards and backwards, and gone on from there', async () => {
+      const before = await store.end('ledger')
+      await store.commit(
+        SHARDS.flatMap((shard) =>
+          [1, 2, 3].map((i) => ({
+            shard,
+            token: token(),
+            once: [{ key: keyIn(shard, fresh('k')), value: i }],
+            append: [{ stream: 'ledger' as const, type: 'part', data: { shard, i } }],
+          })),
+        ),
+      )
+      const written = (await all(store, before)).map(({ entry }) => entry)
+      const forwards: string[] = []
+      for (let position = before; ; ) {
+        const page = await store.entriesAfter('ledger', position, 20)
+        if (page.entries.length === 0) break
+        expect(page.positionAfter(page.entries.length)).toBe(page.position)
+        expect(page.positionAfter(0)).toBe(position)
+        forwards.push(...page.entries.slice(0, 7).map(({ entry }) => entry))
+        position = page.positionAfter(Math.min(7, page.entries.length))
+      }
+      expect(forwards.toSorted()).toEqual(written.toSorted())
+      const backwards: string[] = []
+      for (let position = START; backwards.length < written.length; ) {
+        const page = await store.entriesBefore('ledger', position, 20)
+        backwards.push(...page.entries.slice(0, 6).map(({ entry }) => entry))
+        position = page.positionAfter(6)
+      }
+      expect(backwards.toSorted()).toEqual(written.toSorted())
+    })
+
+    it('refuses a position that is none', async () => {
+      const read = async (position: string) => store.entriesAfter('ledger', position, 1)
+      for (const position of ['x', '-1', '1.5', '1e400', '~', '9'.repeat(30)]) {
+        await expect(read(position), position).rejects.toThrow(RangeError)
+      }
+    })
+
     it('keeps telemetry apart from the ledger', async () => {
       const shard = shardOf(fresh('unit'))
       const end = await store.end('ledger')
