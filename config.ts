@@ -4,79 +4,106 @@
  * environment says wins over it.
  */
 import { existsSync, readFileSync } from 'node:fs'
+import { resolve } from 'node:path'
 import { parseEnv } from 'node:util'
 import { z } from 'zod'
 
-const port = z.coerce.number().int().min(0).max(65_535)
-const text = z.string().min(1)
+/** A setting as it is written: text that passes a test. The error says what was expected. */
+const text = (expected: string, accepts: (value: string) => boolean) =>
+  z.string().refine(accepts, { error: `expected ${expected}` })
 
-const url = (...protocols: string[]) =>
-  z.string().refine((value) => protocols.some((protocol) => value.startsWith(`${protocol}://`)), {
-    error: `expected a URL beginning with ${protocols.map((protocol) => `${protocol}://`).join(' or ')}`,
-  })
+const port = text(
+  'a port from 0 to 65535',
+  (value) => /^\d{1,5}$/.test(value) && Number(value) <= 65_535,
+).transform(Number)
 
-const pattern = z.string().refine(
-  (value) => {
-    try {
-      new RegExp(value)
-      return true
-    } catch {
-      return false
-    }
-  },
-  { error: 'expected a regular expression' },
+const httpUrl = text(
+  'a URL beginning with http:// or https://',
+  (value) => /^https?:\/\//.test(value) && URL.canParse(value),
 )
 
-const timezone = z.string().refine(
-  (value) => {
-    try {
-      new Intl.DateTimeFormat('en', { timeZone: value })
-      return true
-    } catch {
-      return false
-    }
-  },
-  { error: 'expected a time zone of the IANA database, such as Asia/Jakarta' },
+/** Several hosts (cluster, Sentinel) are no valid URL: there only the beginning is checked. */
+const redisUrl = text(
+  'a URL such as redis://host:6379, rediss://…, redis+cluster://host:6379,host:6379 or redis+sentinel://host:26379,host:26379/group',
+  (value) =>
+    /^rediss?:\/\//.test(value) ? URL.canParse(value) : /^rediss?\+(cluster|sentinel):\/\/./.test(value),
 )
+
+const isPattern = (value: string): boolean => {
+  try {
+    new RegExp(value)
+    return true
+  } catch {
+    return false
+  }
+}
+
+const isTimezone = (value: string): boolean => {
+  try {
+    new Intl.DateTimeFormat('en', { timeZone: value })
+    return true
+  } catch {
+    return false
+  }
+}
+
+const file = text('the path of a file that exists', existsSync).transform((path) => resolve(path))
 
 const settings = z.object({
-  HUB_DATA_DIR: text.default('./data').describe('Folder of the embedded store and generated secrets'),
-  HUB_TIMEZONE: timezone.default('Asia/Jakarta').describe('Time zone of business days'),
-  HUB_SECRET: z.string().min(16).optional().describe('Key of customer ids; generated when unset'),
+  HUB_DATA_DIR: z
+    .string()
+    .default('./data')
+    .describe('Folder of the embedded store and the generated secret'),
+  HUB_TIMEZONE: text('a time zone of the IANA database, such as Asia/Jakarta', isTimezone)
+    .default('Asia/Jakarta')
+    .describe('Time zone of business days'),
+  HUB_SECRET: text('at least 16 characters', (value) => value.length >= 16)
+    .optional()
+    .describe('Key of customer ids; generated when unset; the same for all hubs on one store'),
   LOG_LEVEL: z
-    .enum(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'])
+    .enum(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'], {
+      error: 'expected one of trace, debug, info, warn, error, fatal, silent',
+    })
     .default('info')
     .describe('How much is logged'),
-  MQTT_HOST: text.default('0.0.0.0').describe('Address of the MQTT listeners'),
+  MQTT_HOST: z.string().default('0.0.0.0').describe('Address of the MQTT listeners'),
   MQTT_PORT: port.default(1883).describe('Plain MQTT port; 0 = off'),
-  MQTT_TLS_PORT: port.optional().describe('MQTT over TLS port'),
-  MQTT_TLS_CERT: text.optional().describe('PEM file: server certificate'),
-  MQTT_TLS_KEY: text.optional().describe('PEM file: its private key'),
-  MQTT_TLS_CA: text.optional().describe('PEM file: CA of client certificates'),
-  HTTP_HOST: text.default('0.0.0.0').describe('Address of page, API and MQTT over WebSocket'),
-  HTTP_PORT: port.default(8080).describe('HTTP port'),
-  REDIS_URL: url('redis', 'rediss', 'redis+cluster', 'rediss+cluster', 'redis+sentinel')
+  MQTT_TLS_PORT: port.optional().describe('MQTT over TLS port; 0 = off'),
+  MQTT_TLS_CERT: file.optional().describe('PEM file: server certificate'),
+  MQTT_TLS_KEY: file.optional().describe('PEM file: its private key'),
+  MQTT_TLS_CA: file.optional().describe('PEM file: CA of client certificates; unset: none are asked for'),
+  HTTP_HOST: z.string().default('0.0.0.0').describe('Address of page, API and MQTT over WebSocket'),
+  HTTP_PORT: port.default(8080).describe('HTTP port; 0 = any free one'),
+  REDIS_URL: redisUrl.optional().describe('Store on Redis; unset: embedded'),
+  INFLUX_URL: httpUrl.optional().describe('Metrics on InfluxDB 1.x, 2.x or 3; unset: embedded'),
+  INFLUX_TOKEN: z.string().optional().describe('InfluxDB token, or user:password for 1.x'),
+  INFLUX_ORG: z.string().optional().describe('InfluxDB organisation (2.x)'),
+  INFLUX_BUCKET: z.string().default('hub').describe('InfluxDB bucket or database'),
+  SERIAL_PATTERN: text('a regular expression', isPattern)
+    .default('^[A-Z0-9]{6,32}$')
+    .describe('What a serial number looks like'),
+  ADMIN_PASSWORD: text('at least 8 characters', (value) => value.length >= 8)
     .optional()
-    .describe('Store on Redis; unset: embedded'),
-  INFLUX_URL: url('http', 'https').optional().describe('Metrics on InfluxDB; unset: embedded'),
-  INFLUX_TOKEN: text.optional().describe('InfluxDB token, or user:password for 1.x'),
-  INFLUX_ORG: text.optional().describe('InfluxDB organisation (2.x)'),
-  INFLUX_BUCKET: text.default('hub').describe('InfluxDB bucket or database'),
-  SERIAL_PATTERN: pattern.default('^[A-Z0-9]{6,32}$').describe('What a serial number looks like'),
-  ADMIN_PASSWORD: z.string().min(8).optional().describe('First admin; generated when unset'),
+    .describe('Password of the first admin; generated when unset'),
 })
 
-export type Settings = z.infer<typeof settings>
+type SettingName = keyof typeof settings.shape
+const settingNames = Object.keys(settings.shape) as SettingName[]
+const SECRETS: ReadonlySet<string> = new Set<SettingName>(['HUB_SECRET', 'INFLUX_TOKEN', 'ADMIN_PASSWORD'])
+
+export type LogLevel = z.infer<typeof settings>['LOG_LEVEL']
 
 export interface Config {
+  /** Absolute. */
   readonly dataDir: string
   readonly timezone: string
   readonly secret: string | null
-  readonly logLevel: Settings['LOG_LEVEL']
+  readonly logLevel: LogLevel
   readonly mqtt: {
     readonly host: string
     /** null: no plain listener. */
     readonly port: number | null
+    /** Paths of PEM files. */
     readonly tls: {
       readonly port: number
       readonly cert: string
@@ -85,7 +112,9 @@ export interface Config {
     } | null
   }
   readonly http: { readonly host: string; readonly port: number }
+  /** null: the embedded store. */
   readonly redisUrl: string | null
+  /** null: embedded metrics. */
   readonly influx: {
     readonly url: string
     readonly token: string | null
@@ -96,8 +125,11 @@ export interface Config {
   readonly adminPassword: string | null
 }
 
+export type Environment = Readonly<Record<string, string | undefined>>
+
 export interface SettingError {
   readonly setting: string
+  /** What was expected, and what came (never a secret). */
   readonly message: string
 }
 
@@ -111,45 +143,61 @@ export class ConfigError extends Error {
   }
 }
 
-/** The process environment over a `.env` file, when there is one. */
-export function environment(file = '.env'): Record<string, string | undefined> {
-  const fromFile = existsSync(file) ? parseEnv(readFileSync(file, 'utf8')) : {}
-  return { ...fromFile, ...process.env }
+/** The process environment over a `.env` file, when there is one. @throws ConfigError when that can't be read. */
+export function environment(file = '.env'): Environment {
+  return { ...environmentFile(file), ...process.env }
+}
+
+/** What the `.env` file says; empty when there is none. @throws ConfigError when it can't be read. */
+export function environmentFile(file = '.env'): Environment {
+  if (!existsSync(file)) return {}
+  try {
+    return parseEnv(readFileSync(file, 'utf8'))
+  } catch (cause) {
+    throw new ConfigError([{ setting: file, message: `can't be read: ${(cause as Error).message}` }])
+  }
 }
 
 /** @throws ConfigError naming every wrong setting. */
-export function loadConfig(env: Record<string, string | undefined>): Config {
-  // An empty value means unset, as in docker-compose's `NAME=`.
-  const given = Object.fromEntries(
-    Object.entries(env).filter(([, value]) => value !== undefined && value !== ''),
-  )
-  const parsed = settings.safeParse(given)
-  const errors: SettingError[] = []
+export function loadConfig(env: Environment): Config {
+  const parsed = settings.safeParse(given(env))
   if (!parsed.success) {
-    for (const issue of parsed.error.issues) {
-      errors.push({ setting: issue.path.join('.'), message: issue.message })
-    }
-    throw new ConfigError(errors)
+    throw new ConfigError(
+      parsed.error.issues.map((issue) => {
+        const setting = issue.path.join('.')
+        return { setting, message: `${issue.message}, received ${received(setting, env)}` }
+      }),
+    )
   }
   const s = parsed.data
-  if (s.MQTT_TLS_PORT !== undefined && s.MQTT_TLS_PORT !== 0) {
+  const errors: SettingError[] = []
+  if (s.MQTT_TLS_PORT) {
     for (const setting of ['MQTT_TLS_CERT', 'MQTT_TLS_KEY'] as const) {
-      if (s[setting] === undefined) errors.push({ setting, message: 'required when MQTT_TLS_PORT is set' })
+      if (s[setting] === undefined) {
+        errors.push({
+          setting,
+          message: 'expected the path of a PEM file, since MQTT_TLS_PORT is set, received nothing',
+        })
+      }
     }
   }
-  for (const setting of ['MQTT_TLS_CERT', 'MQTT_TLS_KEY', 'MQTT_TLS_CA'] as const) {
-    const file = s[setting]
-    if (file !== undefined && !existsSync(file)) errors.push({ setting, message: `no such file: ${file}` })
+  const listeners = { MQTT_PORT: s.MQTT_PORT, MQTT_TLS_PORT: s.MQTT_TLS_PORT, HTTP_PORT: s.HTTP_PORT }
+  const owners = new Map<number, string>()
+  for (const [setting, number] of Object.entries(listeners)) {
+    const owner = number ? owners.get(number) : undefined
+    if (owner !== undefined)
+      errors.push({ setting, message: `expected a port of its own, received ${number}, as ${owner} has` })
+    if (number) owners.set(number, setting)
   }
   if (errors.length > 0) throw new ConfigError(errors)
-  const config: Config = {
-    dataDir: s.HUB_DATA_DIR,
+  return deepFreeze({
+    dataDir: resolve(s.HUB_DATA_DIR),
     timezone: s.HUB_TIMEZONE,
     secret: s.HUB_SECRET ?? null,
     logLevel: s.LOG_LEVEL,
     mqtt: {
       host: s.MQTT_HOST,
-      port: s.MQTT_PORT === 0 ? null : s.MQTT_PORT,
+      port: s.MQTT_PORT || null,
       tls: s.MQTT_TLS_PORT
         ? {
             port: s.MQTT_TLS_PORT,
@@ -172,25 +220,51 @@ export function loadConfig(env: Record<string, string | undefined>): Config {
           },
     serialPattern: new RegExp(s.SERIAL_PATTERN),
     adminPassword: s.ADMIN_PASSWORD ?? null,
-  }
-  return Object.freeze(config)
+  } satisfies Config)
 }
 
-const SECRETS = new Set(['HUB_SECRET', 'INFLUX_TOKEN', 'ADMIN_PASSWORD'])
+export interface SettingDescription {
+  readonly setting: string
+  /** As it counts; secrets and passwords in URLs masked; null when unset. */
+  readonly value: string | null
+  /** Whether the value is the default. */
+  readonly isDefault: boolean
+  readonly meaning: string
+}
 
-/** The effective settings for people: every name, its value (secrets and URL passwords masked) and its meaning. */
-export function describeSettings(
-  env: Record<string, string | undefined>,
-): { setting: string; value: string; meaning: string }[] {
-  return Object.entries(settings.shape).map(([setting, schema]) => {
-    const parsed = schema.safeParse(env[setting] === '' ? undefined : env[setting])
-    const value = parsed.success && parsed.data !== undefined ? String(parsed.data) : ''
-    return { setting, value: mask(setting, value), meaning: schema.description ?? '' }
+/** The effective settings for people. */
+export function describeSettings(env: Environment): SettingDescription[] {
+  const set = given(env)
+  return settingNames.map((setting) => {
+    const schema = settings.shape[setting]
+    const fallback = schema.parse(undefined)
+    const value = set[setting] ?? (fallback === undefined ? null : String(fallback))
+    return {
+      setting,
+      value: value === null ? null : mask(setting, value),
+      isDefault: set[setting] === undefined,
+      meaning: schema.description ?? '',
+    }
   })
 }
 
-function mask(setting: string, value: string): string {
-  if (value === '') return '(unset)'
-  if (SECRETS.has(setting)) return '••••••'
-  return value.replace(/(\/\/[^:@/]*:)[^@/]+@/, '$1••••••@')
+export const isSetting = (name: string): boolean => name in settings.shape
+
+/** A URL without the password in it. */
+export const maskUrl = (url: string): string => url.replace(/(\/\/[^:@/]*:)[^@/]+@/, '$1••••••@')
+
+/** An empty value means unset, as in docker-compose's `NAME=`. */
+const given = (env: Environment): Environment =>
+  Object.fromEntries(Object.entries(env).filter(([, value]) => value !== undefined && value !== ''))
+
+const mask = (setting: string, value: string): string => (SECRETS.has(setting) ? '••••••' : maskUrl(value))
+
+const received = (setting: string, env: Environment): string => {
+  const value = env[setting] ?? ''
+  return SECRETS.has(setting) ? `${value.length}` : `"${maskUrl(value)}"`
+}
+
+function deepFreeze<Value extends object>(value: Value): Value {
+  for (const part of Object.values(value)) if (typeof part === 'object' && part !== null) deepFreeze(part)
+  return Object.freeze(value)
 }

@@ -1,0 +1,123 @@
+import { readFileSync, writeFileSync } from 'node:fs'
+import { join, resolve } from 'node:path'
+import { expect, it } from 'vitest'
+import { ConfigError, describeSettings, environmentFile, loadConfig, type SettingError } from '../config.ts'
+import { temporaryFolder } from './support/temporary-folder.ts'
+
+function errorsOf(env: Record<string, string>): readonly SettingError[] {
+  try {
+    loadConfig(env)
+    return []
+  } catch (error) {
+    if (error instanceof ConfigError) return error.errors
+    throw error
+  }
+}
+
+it('without any settings is an embedded hub on the usual ports', () => {
+  const config = loadConfig({})
+  expect(config).toMatchObject({
+    dataDir: resolve('data'),
+    timezone: 'Asia/Jakarta',
+    mqtt: { host: '0.0.0.0', port: 1883, tls: null },
+    http: { host: '0.0.0.0', port: 8080 },
+    redisUrl: null,
+    influx: null,
+  })
+  expect(config.serialPattern.test('AB12CD')).toBe(true)
+  expect(config.serialPattern.test('ab')).toBe(false)
+})
+
+it('is frozen, to its depths', () => {
+  const { mqtt } = loadConfig({}) as { mqtt: { port: number } }
+  expect(() => {
+    mqtt.port = 1
+  }).toThrow(TypeError)
+})
+
+it('takes an empty value as unset, as docker-compose writes it', () => {
+  expect(loadConfig({ MQTT_PORT: '', REDIS_URL: '' })).toEqual(loadConfig({}))
+})
+
+it('turns the plain listener off with port 0', () => {
+  expect(loadConfig({ MQTT_PORT: '0' }).mqtt.port).toBeNull()
+})
+
+it.each([
+  { setting: 'MQTT_PORT', value: '70000', says: 'expected a port from 0 to 65535, received "70000"' },
+  { setting: 'HTTP_PORT', value: '80a', says: 'expected a port from 0 to 65535, received "80a"' },
+  {
+    setting: 'HTTP_PORT',
+    value: '1883',
+    says: 'expected a port of its own, received 1883, as MQTT_PORT has',
+  },
+  { setting: 'HUB_TIMEZONE', value: 'Jakarta', says: 'expected a time zone' },
+  { setting: 'LOG_LEVEL', value: 'loud', says: 'expected one of trace, debug' },
+  { setting: 'SERIAL_PATTERN', value: '(', says: 'expected a regular expression, received "("' },
+  { setting: 'REDIS_URL', value: 'localhost:6379', says: 'expected a URL such as redis://host:6379' },
+  { setting: 'REDIS_URL', value: 'redis://a:b:c', says: 'expected a URL such as redis://host:6379' },
+  { setting: 'INFLUX_URL', value: 'influx.example:8086', says: 'expected a URL beginning with http://' },
+  { setting: 'MQTT_TLS_CA', value: '/no/such.pem', says: 'expected the path of a file that exists' },
+])('$setting=$value is refused: $says', ({ setting, value, says }) => {
+  expect(errorsOf({ [setting]: value })).toEqual([{ setting, message: expect.stringContaining(says) }])
+})
+
+it.each([
+  'redis://127.0.0.1:6379',
+  'rediss://user:secret@cache.example/0',
+  'redis+cluster://a:1,b:2,c:3',
+  'redis+sentinel://:secret@a:1,b:2/group',
+])('REDIS_URL=%s is taken', (REDIS_URL) => {
+  expect(loadConfig({ REDIS_URL }).redisUrl).toBe(REDIS_URL)
+})
+
+it('names every wrong setting at once', () => {
+  const errors = errorsOf({ MQTT_PORT: 'x', HTTP_PORT: 'y', HUB_TIMEZONE: 'z' })
+  expect(errors.map(({ setting }) => setting).sort()).toEqual(['HTTP_PORT', 'HUB_TIMEZONE', 'MQTT_PORT'])
+})
+
+it('asks for certificate and key when there is a TLS port', () => {
+  const errors = errorsOf({ MQTT_TLS_PORT: '8883' })
+  expect(errors.map(({ setting }) => setting)).toEqual(['MQTT_TLS_CERT', 'MQTT_TLS_KEY'])
+  const pem = import.meta.filename
+  const { tls } = loadConfig({ MQTT_TLS_PORT: '8883', MQTT_TLS_CERT: pem, MQTT_TLS_KEY: pem }).mqtt
+  expect(tls).toEqual({ port: 8883, cert: pem, key: pem, ca: null })
+})
+
+it.each([{ HUB_SECRET: 'tooshort' }, { ADMIN_PASSWORD: 'secret' }, { REDIS_URL: 'http://me:hunter2@host' }])(
+  'never repeats a secret: %o',
+  (env) => {
+    const told = JSON.stringify([errorsOf(env), describeSettings(env)])
+    expect(errorsOf(env)).toHaveLength(1)
+    for (const secret of ['tooshort', '"secret', 'hunter2']) expect(told).not.toContain(secret)
+  },
+)
+
+it('describes every setting: its effective value, whether it is the default, what it means', () => {
+  const described = describeSettings({ MQTT_PORT: '1999', REDIS_URL: 'redis://me:hunter2@host:1/0' })
+  const of = (name: string) => described.find(({ setting }) => setting === name)
+  expect(of('MQTT_PORT')).toMatchObject({ value: '1999', isDefault: false })
+  expect(of('HTTP_PORT')).toMatchObject({ value: '8080', isDefault: true })
+  expect(of('INFLUX_URL')).toMatchObject({ value: null, isDefault: true })
+  expect(of('REDIS_URL')).toMatchObject({ value: 'redis://me:••••••@host:1/0' })
+  for (const { meaning } of described) expect(meaning).not.toBe('')
+})
+
+it('reads a .env file, and says when it cannot', () => {
+  using folder = temporaryFolder('env')
+  const file = join(folder.path, '.env')
+  expect(environmentFile(file)).toEqual({})
+  writeFileSync(file, 'MQTT_PORT=1999 # of the second hub\nHUB_SECRET="a b"\n')
+  expect(environmentFile(file)).toEqual({ MQTT_PORT: '1999', HUB_SECRET: 'a b' })
+  expect(() => environmentFile(folder.path)).toThrow(ConfigError)
+})
+
+it('.env.example names every setting with its meaning and default, and nothing else', () => {
+  const lines = readFileSync(join(import.meta.dirname, '../.env.example'), 'utf8').split('\n')
+  const named = lines.filter((line) => /^#[A-Z_]+=/.test(line))
+  expect(named).toEqual(describeSettings({}).map(({ setting, value }) => `#${setting}=${value ?? ''}`))
+  for (const { setting, meaning } of describeSettings({})) {
+    const at = lines.findIndex((line) => line.startsWith(`#${setting}=`))
+    expect(lines[at - 1]).toBe(`# ${meaning}`)
+  }
+})
