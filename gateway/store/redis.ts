@@ -10,7 +10,15 @@ import { createHash } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { Cluster, Redis, type RedisOptions } from 'ioredis'
 import { type Entry, LANES, parseEntryId, type Stream } from '../contract/ledger.ts'
-import { decodeEntry, decodeOutcome, decodeRecord, encodeBatch, mergeMembers, streamKey } from './batch.ts'
+import {
+  decodeEntry,
+  decodeOutcome,
+  decodeRecord,
+  encodeBatch,
+  headKey,
+  mergeMembers,
+  streamKey,
+} from './batch.ts'
 import { type Key, SHARDS, type Shard, shardOfKey } from './keys.ts'
 import {
   type Durability,
@@ -163,6 +171,16 @@ export async function openRedisStore({ url, onState = () => {} }: RedisStoreOpti
         },
       )
       return formatPosition(newest.map(([entry]) => entry?.number ?? 0))
+    },
+    async heads(stream) {
+      const heads = await Promise.all(
+        SHARDS.map((shard) => client.hmget(headKey(stream, shard), 'number', 'chain')),
+      ).catch((cause: unknown) => {
+        throw failed('read the ledger', cause)
+      })
+      return heads.flatMap(([number, chain], shard) =>
+        number && chain ? [{ lane: shard, number: Number(number), chain }] : [],
+      )
     },
     async ping() {
       await client.get('{h00}').catch((cause: unknown) => {

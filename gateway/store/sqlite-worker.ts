@@ -11,7 +11,7 @@ import { entryId, type Stream } from '../contract/ledger.ts'
 import { type Batch, encodeRecord, type ProposalControl, recordHead, type WritesControl } from './batch.ts'
 import { nameOfKey } from './keys.ts'
 import { MIGRATIONS } from './sqlite-migrations.ts'
-import type { Member } from './store.ts'
+import type { Head, Member } from './store.ts'
 
 const { file, readOnly } = workerData as { file: string; readOnly: boolean }
 const db = open()
@@ -259,6 +259,12 @@ export function entry(query: { stream: Stream; lane: number; number: number }): 
 export function end(): number {
   const row = sql('SELECT max(position) AS position FROM entries').get() as { position: number | null }
   return row.position ?? 0
+}
+
+export function heads(stream: Stream): Head[] {
+  return sql('SELECT lane, number, chain FROM heads WHERE stream = ? ORDER BY lane').all(
+    stream,
+  ) as unknown as Head[]
 }
 
 /** A consistent copy while running: SQLite's online backup. */

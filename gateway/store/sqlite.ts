@@ -81,6 +81,9 @@ export async function openSqliteStore({ dataDir }: SqliteOptions): Promise<Sqlit
     async end() {
       return String(await reader.run('end'))
     },
+    async heads(stream) {
+      return reader.run('heads', stream)
+    },
     async ping() {
       await reader.run('end')
     },

@@ -104,6 +104,13 @@ export interface EntriesPage {
   positionAfter(count: number): Position
 }
 
+/** The newest entry of a lane, as the store itself remembers it. */
+export interface Head {
+  readonly lane: number
+  readonly number: number
+  readonly chain: string
+}
+
 export interface Durability {
   /** One plain line: what a PUBACK is worth on this store. */
   readonly promise: string
@@ -126,6 +133,8 @@ export interface Store {
   entry(stream: Stream, id: string): Promise<Entry | null>
   /** The position after the newest entry: where a follower of the tail begins. */
   end(stream: Stream): Promise<Position>
+  /** Of every lane that was ever written to, by lane: an entry taken from a lane's end is missed by nothing else. */
+  heads(stream: Stream): Promise<Head[]>
   /** Answers when the store does; rejects with what is wrong. */
   ping(): Promise<void>
   readonly durability: Durability

@@ -251,6 +251,20 @@ export function testStore(open: () => Promise<Store>): void {
       }
     })
 
+    it('remembers the number and chain of the newest entry of each lane written to', async () => {
+      const shard = shardOf(fresh('lane'))
+      await one(store, {
+        shard,
+        token: token(),
+        once: [{ key: keyIn(shard, fresh('k')), value: 1 }],
+        append: ['a', 'b'].map((type) => ({ stream: 'ledger' as const, type, data: {} })),
+      })
+      const newest = new Map<number, Entry>()
+      for (const entry of await all(store, START)) newest.set(entry.lane, entry)
+      const expected = [...newest.values()].map(({ lane, number, chain }) => ({ lane, number, chain }))
+      expect(await other.heads('ledger')).toEqual(expected.toSorted((a, b) => a.lane - b.lane))
+    })
+
     it('gives two hubs that append at once different numbers', async () => {
       const shard = shardOf(fresh('lane'))
       const outcomes = await Promise.all(
