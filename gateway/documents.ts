@@ -6,11 +6,13 @@
  *   serial      the lock that the first sale took, the registration ledger's row, the last status, rejected attempts,
  *               receipts for sales of it
  *   event       `event:{dealer}/{device}/{event_id}`: what was said under that id, so that it can't mean two things
- *   device      credential, last health
+ *   device      credential, last health, sequence numbers seen
  */
 import { createHash } from 'node:crypto'
 import { type DeviceName, deviceId } from './contract/topics.ts'
+import type { Ranges } from './sequences.ts'
 import { type Key, keyFor, keyIn, type Shard, shardOf } from './store/keys.ts'
+import type { Position } from './store/store.ts'
 
 // — serial —
 
@@ -81,10 +83,9 @@ export interface HealthDoc {
 }
 export const healthKey = (id: string): Key => keyFor('health', id)
 
-/** Document: which sequence numbers of a device's sales the ledger holds; gaps are what is missing between. */
+/** Document: which sequence numbers of a device's sales the ledger holds; see `sequences.ts`. */
 export interface SequenceDoc {
-  /** Inclusive ranges, rising, not touching. */
-  seen: [from: number, to: number][]
+  seen: Ranges
 }
 export const sequenceKey = (id: string): Key => keyFor('sequence', id)
 
@@ -98,6 +99,11 @@ export interface TokenDoc {
 }
 export const tokenKey = (token: string): Key =>
   keyFor('token', createHash('sha256').update(token).digest('hex'))
+
+/** Lock: the secret itself, where the hubs of one store have no other place in common; see `secrets.ts`. */
+export const secretKey: Key = keyFor('secret', 'hub')
+/** Lock: a fingerprint of the secret this store was made with. */
+export const secretFingerprintKey: Key = keyFor('secret-fingerprint', 'hub')
 
 /** Document: personal data of a customer, apart from the ledger; erasing it leaves the ledger whole. */
 export interface CustomerDoc {
@@ -181,8 +187,17 @@ export interface PriceRow {
   map: number
   /** `YYYY-MM-DD`, hub time zone. */
   valid_from: string
+  attributes?: Record<string, string>
 }
 export const pricesKey = (model: string): Key => keyFor('prices', model)
+
+// — followers of the ledger —
+
+/** Document: how far a follower (`sequences`) has come in the ledger. */
+export interface CheckpointDoc {
+  position: Position
+}
+export const checkpointKey = (follower: string): Key => keyFor('checkpoint', follower)
 
 // — quarantine —
 
