@@ -41,7 +41,7 @@ export interface ServerCommand {
   /** The whole environment; the tests' own when not given. */
   readonly env?: NodeJS.ProcessEnv
   /** Whether it answers; asked again until it does. */
-  readonly ready: () => Promise<boolean>
+  readonly ready: (server: ServerProcess) => Promise<boolean>
 }
 
 const running = new Set<ServerProcess>()
@@ -138,7 +138,7 @@ export class ServerProcess implements AsyncDisposable {
     try {
       const outcome = await until(
         `${this.name} is ready`,
-        async () => (this.isRunning ? (await ready()) && 'ready' : 'ended'),
+        async () => (this.isRunning ? (await ready(this)) && 'ready' : 'ended'),
         { timeoutMs: READY_TIMEOUT_MS },
       )
       if (outcome === 'ended') throw this.#error('ended before it was ready')
