@@ -3,55 +3,46 @@
  * back. Texts are serialised once, here; the interpreters only move them.
  *
  *   keys      every key the batch touches, once each                          (KEYS of the script)
- *   control   numbers only: which key, which text, in what role; from 1 up    (ARGV[1], as JSON)
  *   texts     document values, entry bodies, index members, scores, tokens    (ARGV[2 …])
+ *   control   numbers only: which key, which text, in what role; positions count from 1, 0 means none   (ARGV[1])
+ *
+ *   control   streams, proposals
+ *   streams   count, then each: stream key, head key, lane, entries to keep (0: all)
+ *   proposals count, then each: position of the next one, token text,
+ *               locks    count, then each: key, value text, equal is mine (0|1), position of the writes instead (0)
+ *               checks   count, then each: key, version
+ *               writes   what to do; behind it, the writes instead, where locks point
+ *   writes    appends  count, then each: stream, body text
+ *             sets     count, then each: key, value text (0: remove)
+ *             indexes  count, then each: name key, member text (0: the new entry's id), score text (0: remove)
+ *
+ * It is flat because an interpreter spends more on taking nested control apart than on the work itself.
  *
  * A document is kept as one text, its record: `version atMs entry token value`, entry `-` when none was appended.
  */
-import { type Entry, entryId, type Stream } from '../contract/ledger.ts'
+import type { Stream } from '../contract/ledger.ts'
 import { type Key, keyIn, type Shard } from './keys.ts'
 import { type Doc, ENTRY_ID, type Member, type Outcome, type Proposal, type Writes } from './store.ts'
 
 /** Telemetry kept per lane; the ledger is never trimmed. 16 lanes: the last million entries. */
 export const TELEMETRY_LANE_ENTRIES = 62_500
 
-/** [key, head key, lane, entries to keep (0: all)] */
-type StreamControl = [stream: number, head: number, lane: number, keep: number]
-
-/** Each list holds positions in keys or texts; text 0 means null, member text 0 means the new entry's id. */
-export interface WritesControl {
-  append: [stream: number, body: number][]
-  set: [key: number, value: number][]
-  index: [name: number, member: number, score: number][]
-}
-
-export interface ProposalControl extends WritesControl {
-  token: number
-  /** `otherwise`: 0, or from 1 up in `instead`. */
-  once: [key: number, value: number, equalIsMine: 0 | 1, otherwise: number][]
-  check: [key: number, version: number][]
-  instead: WritesControl[]
-}
-
-export interface Control {
-  streams: StreamControl[]
-  proposals: ProposalControl[]
-}
-
 export interface Batch {
-  keys: Key[]
-  texts: string[]
-  control: Control
+  readonly keys: Key[]
+  readonly texts: string[]
+  readonly control: number[]
 }
 
 export const streamKey = (stream: Stream, shard: Shard): Key => keyIn(shard, stream)
 export const headKey = (stream: Stream, shard: Shard): Key => keyIn(shard, `${stream}:head`)
 
+const NONE: readonly never[] = []
+
 export function encodeBatch(proposals: readonly Proposal[]): Batch {
   const keys: Key[] = []
   const keyPositions = new Map<Key, number>()
   const texts: string[] = []
-  const streams: StreamControl[] = []
+  const streams: number[] = []
   const streamPositions = new Map<Key, number>()
 
   const key = (name: Key): number => {
@@ -68,43 +59,59 @@ export function encodeBatch(proposals: readonly Proposal[]): Batch {
     let position = streamPositions.get(name)
     if (position === undefined) {
       const keep = stream === 'telemetry' ? TELEMETRY_LANE_ENTRIES : 0
-      position = streams.push([key(name), key(headKey(stream, shard)), shard, keep])
+      position = streams.push(key(name), key(headKey(stream, shard)), shard, keep) / 4
       streamPositions.set(name, position)
     }
     return position
   }
-  const writes = ({ append = [], set = [], index = [] }: Writes, shard: Shard): WritesControl => ({
-    append: append.map(({ stream, type, data }) => [
-      streamAt(stream, shard),
-      text(JSON.stringify({ type, data })),
-    ]),
-    set: set.map(({ key: name, value }) => [key(name), value === null ? 0 : text(JSON.stringify(value))]),
-    index: index.map(({ name, member, score }) => [
-      key(name),
-      member === ENTRY_ID ? 0 : text(member),
-      score === null ? 0 : text(String(score)),
-    ]),
-  })
 
-  const encoded = proposals.map((proposal): ProposalControl => {
-    const instead: WritesControl[] = []
-    return {
-      token: text(proposal.token),
-      once: (proposal.once ?? []).map(({ key: name, value, equalIsMine }) => {
-        const other = proposal.otherwise?.[name]
-        return [
-          key(name),
-          text(JSON.stringify(value)),
-          equalIsMine ? 1 : 0,
-          other === undefined ? 0 : instead.push(writes(other, proposal.shard)),
-        ]
-      }),
-      check: (proposal.check ?? []).map(({ key: name, version }) => [key(name), version]),
-      ...writes(proposal, proposal.shard),
-      instead,
+  // First the proposals: only then the streams they touch are known, and with them where the proposals will stand.
+  const body: number[] = []
+  const positionsToShift: number[] = []
+  const pushPosition = (): number => {
+    positionsToShift.push(body.length)
+    return body.push(0) - 1
+  }
+  const pushWrites = ({ append = NONE, set = NONE, index = NONE }: Writes, shard: Shard): void => {
+    body.push(append.length)
+    for (const { stream, type, data } of append) {
+      body.push(streamAt(stream, shard), text(JSON.stringify({ type, data })))
     }
-  })
-  return { keys, texts, control: { streams, proposals: encoded } }
+    body.push(set.length)
+    for (const { key: name, value } of set) {
+      body.push(key(name), value === null ? 0 : text(JSON.stringify(value)))
+    }
+    body.push(index.length)
+    for (const { name, member, score } of index) {
+      body.push(key(name), member === ENTRY_ID ? 0 : text(member), score === null ? 0 : text(String(score)))
+    }
+  }
+  for (const proposal of proposals) {
+    const { once = NONE, check = NONE, otherwise, shard } = proposal
+    const next = pushPosition()
+    body.push(text(proposal.token), once.length)
+    const instead: { at: number; writes: Writes }[] = []
+    for (const { key: name, value, equalIsMine } of once) {
+      body.push(key(name), text(JSON.stringify(value)), equalIsMine ? 1 : 0)
+      const writes = otherwise?.[name]
+      if (writes === undefined) body.push(0)
+      else instead.push({ at: pushPosition(), writes })
+    }
+    body.push(check.length)
+    for (const { key: name, version } of check) body.push(key(name), version)
+    pushWrites(proposal, shard)
+    for (const { at, writes } of instead) {
+      body[at] = body.length
+      pushWrites(writes, shard)
+    }
+    body[next] = body.length
+  }
+
+  const control = [streams.length / 4, ...streams, proposals.length]
+  const shift = control.length + 1
+  for (const at of positionsToShift) body[at] = (body[at] as number) + shift
+  for (const number of body) control.push(number)
+  return { keys, texts, control }
 }
 
 /**
@@ -168,11 +175,6 @@ export function recordHead(record: string): {
 export function decodeRecord(record: string): Doc {
   const { version, atMs, entry, value } = recordHead(record)
   return { value: JSON.parse(value), version, atMs, entry }
-}
-
-export function decodeEntry(lane: number, number: number, atMs: number, body: string, chain: string): Entry {
-  const { type, data } = JSON.parse(body) as { type: string; data: Record<string, unknown> }
-  return { entry: entryId(lane, number), lane, number, at: new Date(atMs).toISOString(), type, data, chain }
 }
 
 /** What several sorted sets gave, as one list of at most `limit`. */

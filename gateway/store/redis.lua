@@ -1,15 +1,7 @@
 -- Applies a batch of proposals, in order, each one wholly or not at all: the four primitives on Redis.
 --
 -- KEYS       every key the batch touches, once each; on a cluster all carry one hash tag
--- ARGV[1]    control (JSON, numbers only), see batch.ts:
---              streams[s]    { stream key, head key, lane, entries to keep (0: all) }
---              proposals[p]  { token, once, check, append, set, index, instead }
---                once[i]     { key, value text, equal is mine (0|1), position in `instead` (0: none) }
---                check[i]    { key, version }
---                append[i]   { stream, body text }
---                set[i]      { key, value text (0: remove) }
---                index[i]    { name key, member text (0: the new entry's id), score text (0: remove) }
---                instead[i]  { append, set, index }
+-- ARGV[1]    control: a flat JSON array of numbers; batch.ts says in what order
 -- ARGV[2…]   texts, referred to from 1 up
 -- returns    one answer per proposal, in the form of batch.ts `decodeOutcome`
 --
@@ -18,123 +10,132 @@
 local control = cjson.decode(ARGV[1])
 local time = redis.call('TIME')
 local now = string.format('%d', time[1] * 1000 + math.floor(time[2] / 1000))
-local heads = {}
+local call, format, match = redis.call, string.format, string.match
+
+-- The heads of the streams touched: read here, written back at the end.
+local streams = {}
+local at = 2
+for position = 1, control[1] do
+  local stored = call('HMGET', KEYS[control[at + 1]], 'number', 'chain')
+  streams[position] = {
+    key = KEYS[control[at]], head = KEYS[control[at + 1]], lane = control[at + 2], keep = control[at + 3],
+    number = tonumber(stored[1] or 0), chain = stored[2] or '', grew = false,
+  }
+  at = at + 4
+end
 
 local function text(position) return ARGV[position + 1] end
 
--- Appends a body to a stream and returns the entry's id. The stream's head is read once and written back at the end.
-local function append(position, body)
-  local stream = control.streams[position]
-  local head = heads[position]
-  if not head then
-    local stored = redis.call('HMGET', KEYS[stream[2]], 'number', 'chain')
-    head = { number = tonumber(stored[1] or 0), chain = stored[2] or '' }
-    heads[position] = head
-  end
-  head.number = head.number + 1
-  head.chain = redis.sha1hex(head.chain .. ' ' .. now .. ' ' .. body)
-  redis.call('XADD', KEYS[stream[1]], string.format('%d-0', head.number),
-    'at', now, 'body', body, 'chain', head.chain)
-  return string.format('%d', head.number * 16 + stream[3])
+-- Appends a body to a stream and returns the entry's id.
+local function append(stream, body)
+  stream.grew = true
+  stream.number = stream.number + 1
+  stream.chain = redis.sha1hex(stream.chain .. ' ' .. now .. ' ' .. body)
+  call('XADD', stream.key, format('%d-0', stream.number), 'at', now, 'body', body, 'chain', stream.chain)
+  return format('%d', stream.number * 16 + stream.lane)
 end
 
 local function versionOf(record)
-  return record and tonumber(string.match(record, '^(%d+)')) or 0
+  return record and tonumber(match(record, '^(%d+)')) or 0
 end
 
-local function put(key, token, entry, value)
-  local version = versionOf(redis.call('GET', key)) + 1
-  redis.call('SET', key, string.format('%d %s %s %s ', version, now, entry, token) .. value)
-end
-
--- Returns the id of the first entry appended, or '-'.
-local function appendAll(writes)
-  local first = '-'
-  for _, item in ipairs(writes.append) do
-    local id = append(item[1], text(item[2]))
-    if first == '-' then first = id end
+-- Performs the writes that stand at a position of control, and takes these locks; returns the first entry's id, or '-'.
+local function write(at, token, locks)
+  local entry = '-'
+  local count = control[at]
+  at = at + 1
+  for _ = 1, count do
+    local id = append(streams[control[at]], text(control[at + 1]))
+    if entry == '-' then entry = id end
+    at = at + 2
   end
-  return first
-end
-
-local function setAndIndex(writes, token, entry)
-  for _, item in ipairs(writes.set) do
-    if item[2] == 0 then
-      redis.call('DEL', KEYS[item[1]])
+  local head = now .. ' ' .. entry .. ' ' .. token .. ' '
+  for i = 1, #locks do
+    local lock = locks[i]
+    call('SET', KEYS[control[lock]], '1 ' .. head .. text(control[lock + 1]), 'NX')
+  end
+  count = control[at]
+  at = at + 1
+  for _ = 1, count do
+    local key, value = KEYS[control[at]], control[at + 1]
+    if value == 0 then
+      call('DEL', key)
     else
-      put(KEYS[item[1]], token, entry, text(item[2]))
+      call('SET', key, format('%d ', versionOf(call('GET', key)) + 1) .. head .. text(value))
     end
+    at = at + 2
   end
-  for _, item in ipairs(writes.index) do
-    local member = item[2] == 0 and entry or text(item[2])
-    if item[3] == 0 then
-      redis.call('ZREM', KEYS[item[1]], member)
-    else
-      redis.call('ZADD', KEYS[item[1]], text(item[3]), member)
-    end
+  count = control[at]
+  at = at + 1
+  for _ = 1, count do
+    local name, member, score = KEYS[control[at]], control[at + 1], control[at + 2]
+    if member == 0 then member = entry else member = text(member) end
+    if score == 0 then call('ZREM', name, member) else call('ZADD', name, text(score), member) end
+    at = at + 3
   end
+  return entry
 end
 
 local RECORD = '^(%d+) (%d+) (%S+) (%S+) (.*)$'
 
-local function apply(proposal)
-  local token = text(proposal.token)
-  local free = {}     -- locks to take
-  local heldAt        -- the first lock that somebody else holds
-  local heldRecord
-  local mine          -- a record that this very proposal wrote before: { atMs, entry }
-  for i, lock in ipairs(proposal.once) do
-    local record = redis.call('GET', KEYS[lock[1]])
+-- Applies the proposal that stands at a position of control.
+local function apply(at)
+  local token = text(control[at + 1])
+  local free = {}     -- locks to take: positions of control
+  local held, heldRecord  -- the first lock that somebody else holds
+  local mine          -- `atMs entry` of a record that this very proposal wrote before
+  local count = control[at + 2]
+  at = at + 3
+  for _ = 1, count do
+    local record = call('GET', KEYS[control[at]])
     if not record then
-      if not heldAt then free[#free + 1] = lock end
+      if not held then free[#free + 1] = at end
     else
-      local _, at, entry, writer, value = string.match(record, RECORD)
+      local _, written, entry, writer, value = match(record, RECORD)
       if writer == token then
-        mine = { at, entry }
-      elseif lock[3] == 0 or value ~= text(lock[2]) then
-        if not heldAt then heldAt, heldRecord = i, record end
+        mine = written .. ' ' .. entry
+      elseif control[at + 2] == 0 or value ~= text(control[at + 1]) then
+        if not held then held, heldRecord = at, record end
       end
     end
+    at = at + 4
   end
   local conflict
-  for _, check in ipairs(proposal.check) do
-    local record = redis.call('GET', KEYS[check[1]])
-    if versionOf(record) ~= check[2] then
-      local _, at, entry, writer = string.match(record or '', RECORD)
-      if writer == token then mine = { at, entry } else conflict = conflict or check[1] end
+  count = control[at]
+  at = at + 1
+  for _ = 1, count do
+    local record = call('GET', KEYS[control[at]])
+    if versionOf(record) ~= control[at + 1] then
+      local _, written, entry, writer = match(record or '', RECORD)
+      if writer == token then mine = written .. ' ' .. entry else conflict = conflict or control[at] end
     end
+    at = at + 2
   end
 
-  if mine then
-    if not heldAt then return 'c ' .. mine[1] .. ' ' .. mine[2] end
-    return string.format('h %d %s %s ', proposal.once[heldAt][1], mine[1], mine[2]) .. heldRecord
-  end
-  if heldAt then
-    local lock = proposal.once[heldAt]
-    local entry = '-'
-    if lock[4] ~= 0 then
-      local instead = proposal.instead[lock[4]]
-      entry = appendAll(instead)
-      for _, earlier in ipairs(free) do put(KEYS[earlier[1]], token, entry, text(earlier[2])) end
-      setAndIndex(instead, token, entry)
+  if held then
+    local answer = mine
+    if not answer then
+      local instead = control[held + 3]
+      answer = now .. ' ' .. (instead ~= 0 and write(instead, token, free) or '-')
     end
-    return string.format('h %d %s %s ', lock[1], now, entry) .. heldRecord
+    return format('h %d ', control[held]) .. answer .. ' ' .. heldRecord
   end
-  if conflict then return string.format('x %d', conflict) end
-
-  local entry = appendAll(proposal)
-  for _, lock in ipairs(free) do
-    redis.call('SET', KEYS[lock[1]], string.format('1 %s %s %s ', now, entry, token) .. text(lock[2]), 'NX')
-  end
-  setAndIndex(proposal, token, entry)
-  return 'c ' .. now .. ' ' .. entry
+  if mine then return 'c ' .. mine end
+  if conflict then return format('x %d', conflict) end
+  return 'c ' .. now .. ' ' .. write(at, token, free)
 end
 
 local answers = {}
-for i, proposal in ipairs(control.proposals) do answers[i] = apply(proposal) end
-for position, head in pairs(heads) do
-  local stream = control.streams[position]
-  redis.call('HSET', KEYS[stream[2]], 'number', string.format('%d', head.number), 'chain', head.chain)
-  if stream[4] > 0 then redis.call('XTRIM', KEYS[stream[1]], 'MAXLEN', '~', stream[4]) end
+local proposals = control[at]
+at = at + 1
+for i = 1, proposals do
+  answers[i] = apply(at)
+  at = control[at]
+end
+for _, stream in ipairs(streams) do
+  if stream.grew then
+    call('HSET', stream.head, 'number', format('%d', stream.number), 'chain', stream.chain)
+    if stream.keep > 0 then call('XTRIM', stream.key, 'MAXLEN', '~', stream.keep) end
+  end
 end
 return answers

@@ -9,28 +9,11 @@
 import { createHash } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { Cluster, Redis, type RedisOptions } from 'ioredis'
-import { type Entry, LANES, parseEntryId, type Stream } from '../contract/ledger.ts'
-import {
-  decodeEntry,
-  decodeOutcome,
-  decodeRecord,
-  encodeBatch,
-  headKey,
-  mergeMembers,
-  streamKey,
-} from './batch.ts'
+import { parseEntryId, type Stream } from '../contract/ledger.ts'
+import { decodeOutcome, decodeRecord, encodeBatch, headKey, mergeMembers, streamKey } from './batch.ts'
 import { type Key, SHARDS, type Shard, shardOfKey } from './keys.ts'
-import {
-  type Durability,
-  type EntriesPage,
-  type IndexQuery,
-  type Member,
-  type Outcome,
-  type Position,
-  type Proposal,
-  START,
-  type Store,
-} from './store.ts'
+import { endOf, entryOfRow, type LaneRow, pageOf, type Walk, walkFrom } from './lanes.ts'
+import type { Durability, IndexQuery, Member, Outcome, Position, Proposal, Store } from './store.ts'
 
 const script = readFileSync(new URL('./redis.lua', import.meta.url), 'utf8')
 const scriptSha = createHash('sha1').update(script).digest('hex')
@@ -105,37 +88,35 @@ export async function openRedisStore({ url, onState = () => {} }: RedisStoreOpti
     return found
   }
 
-  /** Up to `limit` entries of one lane beyond a number. */
-  async function lane(stream: Stream, shard: Shard, number: number, limit: number, newestFirst: boolean) {
-    const key = streamKey(stream, shard)
-    const rows = newestFirst
-      ? await client.xrevrange(key, number === Infinity ? '+' : `(${number}-0`, '-', 'COUNT', limit)
-      : await client.xrange(key, `(${number}-0`, '+', 'COUNT', limit)
-    return rows.map(([id, fields]) => entryOfRow(shard, id, fields))
+  /** Of each lane, the rows that a walk reads next. */
+  async function lanes(stream: Stream, { numbers, perLane, newestFirst }: Walk): Promise<LaneRow[][]> {
+    const read = async (shard: Shard): Promise<LaneRow[]> => {
+      const [key, number] = [streamKey(stream, shard), numbers[shard] as number]
+      const from = number === Number.POSITIVE_INFINITY ? '+' : `(${number}-0`
+      const rows = newestFirst
+        ? await client.xrevrange(key, from, '-', 'COUNT', perLane)
+        : await client.xrange(key, from, '+', 'COUNT', perLane)
+      return rows.map(([id, fields]) => laneRow(shard, id, fields))
+    }
+    return Promise.all(SHARDS.map(read)).catch((cause: unknown) => {
+      throw failed('read the ledger', cause)
+    })
   }
 
-  async function page(
-    stream: Stream,
-    position: Position,
-    limit: number,
-    newestFirst: boolean,
-  ): Promise<EntriesPage> {
-    const numbers = parsePosition(position, newestFirst ? Infinity : 0)
-    // The newest few may all stand in one lane; a walk from the start takes its share of each.
-    const perLane = newestFirst ? limit : Math.ceil(limit / LANES)
-    const lanes = await Promise.all(
-      SHARDS.map((shard) => lane(stream, shard, numbers[shard] as number, perLane, newestFirst)),
+  async function page(stream: Stream, position: Position, limit: number, newestFirst: boolean) {
+    const walk = walkFrom(position, limit, newestFirst)
+    return pageOf(await lanes(stream, walk), walk, position, limit)
+  }
+
+  async function heads(stream: Stream): Promise<Head[]> {
+    const found = await Promise.all(
+      SHARDS.map((shard) => client.hmget(headKey(stream, shard), 'number', 'chain')),
     ).catch((cause: unknown) => {
       throw failed('read the ledger', cause)
     })
-    const entries = mergeLanes(lanes, limit, newestFirst)
-    const positionAfter = (count: number): Position => {
-      if (count === 0) return position
-      const reached = [...numbers]
-      for (const { lane: shard, number } of entries.slice(0, count)) reached[shard] = number
-      return formatPosition(reached)
-    }
-    return { entries, position: positionAfter(entries.length), positionAfter }
+    return found.flatMap(([number, chain], lane) =>
+      number && chain ? [{ lane, number: Number(number), chain }] : [],
+    )
   }
 
   return {
@@ -162,26 +143,10 @@ export async function openRedisStore({ url, onState = () => {} }: RedisStoreOpti
           throw failed('read the ledger', cause)
         })
       const row = rows[0]
-      return row === undefined ? null : entryOfRow(place.lane, row[0], row[1])
+      return row === undefined ? null : entryOfRow(laneRow(place.lane, row[0], row[1]))
     },
-    async end(stream) {
-      const newest = await Promise.all(SHARDS.map((shard) => lane(stream, shard, Infinity, 1, true))).catch(
-        (cause: unknown) => {
-          throw failed('read the ledger', cause)
-        },
-      )
-      return formatPosition(newest.map(([entry]) => entry?.number ?? 0))
-    },
-    async heads(stream) {
-      const heads = await Promise.all(
-        SHARDS.map((shard) => client.hmget(headKey(stream, shard), 'number', 'chain')),
-      ).catch((cause: unknown) => {
-        throw failed('read the ledger', cause)
-      })
-      return heads.flatMap(([number, chain], shard) =>
-        number && chain ? [{ lane: shard, number: Number(number), chain }] : [],
-      )
-    },
+    end: async (stream) => endOf(await heads(stream)),
+    heads,
     async ping() {
       await client.get('{h00}').catch((cause: unknown) => {
         throw failed('be reached', cause)
@@ -271,48 +236,10 @@ function groupBy<Item, Group>(items: readonly Item[], groupOf: (item: Item) => G
   return groups
 }
 
-function entryOfRow(lane: number, id: string, fields: string[]): Entry {
+function laneRow(lane: number, id: string, fields: string[]): LaneRow {
   const [, at, , body, , chain] = fields as [string, string, string, string, string, string]
-  return decodeEntry(lane, Number.parseInt(id, 10), Number(at), body, chain)
+  return { lane, number: Number.parseInt(id, 10), atMs: Number(at), body, chain }
 }
-
-/** By instant across lanes, never out of order within one; at most `limit`. */
-function mergeLanes(lanes: readonly Entry[][], limit: number, newestFirst: boolean): Entry[] {
-  const merged: Entry[] = []
-  const next = lanes.map(() => 0)
-  while (merged.length < limit) {
-    let best = -1
-    let bestAt = ''
-    for (let i = 0; i < lanes.length; i++) {
-      const entry = lanes[i]?.[next[i] as number]
-      if (entry !== undefined && (best === -1 || (newestFirst ? entry.at > bestAt : entry.at < bestAt))) {
-        best = i
-        bestAt = entry.at
-      }
-    }
-    if (best === -1) break
-    merged.push(lanes[best]?.[next[best] as number] as Entry)
-    next[best] = (next[best] as number) + 1
-  }
-  return merged
-}
-
-/** A position on Redis: the number reached in each lane, joined by dots; `~` where a backward reader has not begun. */
-function parsePosition(position: Position, start: number): number[] {
-  if (position === START) return SHARDS.map(() => start)
-  const parts = position.split('.')
-  const numbers = parts.map((part) => (part === '~' ? Infinity : Number(part)))
-  // A position read forwards never comes from a reader that goes backwards: only that one knows the infinite.
-  const isNumber = (number: number) =>
-    number === Infinity ? start === Infinity : Number.isSafeInteger(number) && number >= 0
-  if (parts.length !== LANES || !numbers.every(isNumber)) {
-    throw new RangeError(`not a position: ${position}`)
-  }
-  return numbers
-}
-
-const formatPosition = (numbers: readonly number[]): Position =>
-  numbers.map((number) => (number === Infinity ? '~' : number)).join('.')
 
 async function connect(
   url: string,

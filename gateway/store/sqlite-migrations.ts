@@ -11,15 +11,14 @@ export const MIGRATIONS: readonly string[] = [
   ) WITHOUT ROWID;
 
   CREATE TABLE entries (
-    position INTEGER PRIMARY KEY,
-    stream   TEXT    NOT NULL,
-    lane     INTEGER NOT NULL,
-    number   INTEGER NOT NULL,
-    at_ms    INTEGER NOT NULL,
-    body     TEXT    NOT NULL,
-    chain    TEXT    NOT NULL
-  );
-  CREATE UNIQUE INDEX entries_by_number ON entries (stream, lane, number);
+    stream TEXT    NOT NULL,
+    lane   INTEGER NOT NULL,
+    number INTEGER NOT NULL,
+    at_ms  INTEGER NOT NULL,
+    body   TEXT    NOT NULL,
+    chain  TEXT    NOT NULL,
+    PRIMARY KEY (stream, lane, number)
+  ) WITHOUT ROWID;
 
   CREATE TABLE heads (
     stream TEXT    NOT NULL,

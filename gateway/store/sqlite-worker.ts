@@ -4,12 +4,13 @@
  *
  * `commit` interprets a batch as `redis.lua` does; the two are to be read side by side.
  */
-import { createHash } from 'node:crypto'
+import { hash } from 'node:crypto'
 import { backup as copyDatabase, DatabaseSync, type StatementSync } from 'node:sqlite'
 import { workerData } from 'piscina'
 import { entryId, type Stream } from '../contract/ledger.ts'
-import { type Batch, encodeRecord, type ProposalControl, recordHead, type WritesControl } from './batch.ts'
+import { type Batch, encodeRecord, recordHead } from './batch.ts'
 import { nameOfKey } from './keys.ts'
+import type { LaneRow, Walk } from './lanes.ts'
 import { MIGRATIONS } from './sqlite-migrations.ts'
 import type { Head, Member } from './store.ts'
 
@@ -69,128 +70,134 @@ export function commit(batch: Batch): string[] {
   }
 }
 
+interface StreamHead {
+  name: string
+  lane: number
+  keep: number
+  number: number
+  chain: string
+  grew: boolean
+}
+
 function interpret({ keys, texts, control }: Batch): string[] {
   const now = Date.now()
-  const heads = new Map<number, { number: number; chain: string }>()
-  const key = (position: number): string => keys[position - 1] as string
-  const text = (position: number): string => texts[position - 1] as string
+  const num = (position: number): number => control[position - 1] as number
+  const key = (position: number): string => keys[num(position) - 1] as string
+  const text = (position: number): string => texts[num(position) - 1] as string
 
-  function append(position: number, body: string): string {
-    const [stream, , lane] = control.streams[position - 1] as [number, number, number, number]
-    const name = nameOfKey(key(stream))
-    let head = heads.get(position)
-    if (head === undefined) {
-      const stored = sql('SELECT number, chain FROM heads WHERE stream = ? AND lane = ?').get(name, lane)
-      head = (stored as typeof head) ?? { number: 0, chain: '' }
-      heads.set(position, head)
+  // The heads of the streams touched: read here, written back at the end.
+  const streams: StreamHead[] = []
+  let at = 2
+  for (let i = 0; i < num(1); i++) {
+    const name = nameOfKey(key(at))
+    const lane = num(at + 2)
+    const stored = sql('SELECT number, chain FROM heads WHERE stream = ? AND lane = ?').get(name, lane)
+    const { number, chain } = (stored as { number: number; chain: string } | undefined) ?? {
+      number: 0,
+      chain: '',
     }
-    head.number += 1
-    head.chain = createHash('sha1').update(`${head.chain} ${now} ${body}`).digest('hex')
+    streams.push({ name, lane, keep: num(at + 3), number, chain, grew: false })
+    at += 4
+  }
+
+  /** Appends a body to a stream and returns the entry's id. */
+  function append(stream: StreamHead, body: string): string {
+    stream.grew = true
+    stream.number += 1
+    stream.chain = hash('sha1', `${stream.chain} ${now} ${body}`)
     sql('INSERT INTO entries (stream, lane, number, at_ms, body, chain) VALUES (?, ?, ?, ?, ?, ?)').run(
-      name,
-      lane,
-      head.number,
+      stream.name,
+      stream.lane,
+      stream.number,
       now,
       body,
-      head.chain,
+      stream.chain,
     )
-    return entryId(lane, head.number)
+    return entryId(stream.lane, stream.number)
   }
 
-  function put(name: string, token: string, entry: string | null, value: string): void {
-    const existing = getRecord(name)
-    const version = existing === undefined ? 1 : recordHead(existing).version + 1
-    sql('INSERT OR REPLACE INTO docs (key, record) VALUES (?, ?)').run(
-      name,
-      encodeRecord(version, now, entry, token, value),
-    )
-  }
-
-  /** The id of the first entry appended, or null. */
-  function appendAll(writes: WritesControl): string | null {
-    let first: string | null = null
-    for (const [stream, body] of writes.append) {
-      const id = append(stream, text(body))
-      first ??= id
+  /** Performs the writes that stand at a position of control, and takes these locks; returns the first entry's id. */
+  function write(at: number, token: string, locks: readonly number[]): string | null {
+    let entry: string | null = null
+    let count = num(at++)
+    for (; count > 0; count--, at += 2) {
+      const id = append(streams[num(at) - 1] as StreamHead, text(at + 1))
+      entry ??= id
     }
-    return first
-  }
-
-  function setAndIndex(writes: WritesControl, token: string, entry: string | null): void {
-    for (const [name, value] of writes.set) {
-      if (value === 0) sql('DELETE FROM docs WHERE key = ?').run(key(name))
-      else put(key(name), token, entry, text(value))
+    for (const lock of locks) {
+      sql('INSERT INTO docs (key, record) VALUES (?, ?) ON CONFLICT DO NOTHING').run(
+        key(lock),
+        encodeRecord(1, now, entry, token, text(lock + 1)),
+      )
     }
-    for (const [name, memberText, score] of writes.index) {
-      const member = memberText === 0 ? (entry ?? '-') : text(memberText)
-      if (score === 0) {
-        sql('DELETE FROM members WHERE name = ? AND member = ?').run(key(name), member)
+    count = num(at++)
+    for (; count > 0; count--, at += 2) {
+      const name = key(at)
+      if (num(at + 1) === 0) {
+        sql('DELETE FROM docs WHERE key = ?').run(name)
       } else {
-        sql('INSERT OR REPLACE INTO members (name, member, score) VALUES (?, ?, ?)').run(
-          key(name),
-          member,
-          Number(text(score)),
-        )
+        const record = encodeRecord(versionOf(getRecord(name)) + 1, now, entry, token, text(at + 1))
+        sql('INSERT OR REPLACE INTO docs (key, record) VALUES (?, ?)').run(name, record)
       }
     }
+    count = num(at++)
+    for (; count > 0; count--, at += 3) {
+      const member = num(at + 1) === 0 ? (entry ?? '-') : text(at + 1)
+      if (num(at + 2) === 0) {
+        sql('DELETE FROM members WHERE name = ? AND member = ?').run(key(at), member)
+      } else {
+        sql(
+          `INSERT INTO members (name, member, score) VALUES (?, ?, ?)
+           ON CONFLICT (name, member) DO UPDATE SET score = excluded.score`,
+        ).run(key(at), member, Number(text(at + 2)))
+      }
+    }
+    return entry
   }
 
-  function apply(proposal: ProposalControl): string {
-    const token = text(proposal.token)
-    const free: ProposalControl['once'] = []
-    let held: { lock: ProposalControl['once'][number]; record: string } | null = null
-    let mine: { atMs: number; entry: string | null } | null = null
-    for (const lock of proposal.once) {
-      const record = getRecord(key(lock[0]))
+  /** Applies the proposal that stands at a position of control. */
+  function apply(at: number): string {
+    const token = text(at + 1)
+    const free: number[] = []
+    let held: { lock: number; record: string } | null = null
+    let mine: string | null = null
+    let count = num(at + 2)
+    at += 3
+    for (; count > 0; count--, at += 4) {
+      const record = getRecord(key(at))
       if (record === undefined) {
-        if (held === null) free.push(lock)
+        if (held === null) free.push(at)
         continue
       }
       const holder = recordHead(record)
-      if (holder.token === token) mine = holder
-      else if (lock[2] === 0 || holder.value !== text(lock[1])) held ??= { lock, record }
+      if (holder.token === token) mine = `${holder.atMs} ${holder.entry ?? '-'}`
+      else if (num(at + 2) === 0 || holder.value !== text(at + 1)) held ??= { lock: at, record }
     }
     let conflict: number | null = null
-    for (const [name, version] of proposal.check) {
-      const record = getRecord(key(name))
+    count = num(at++)
+    for (; count > 0; count--, at += 2) {
+      const record = getRecord(key(at))
+      if (versionOf(record) === num(at + 1)) continue
       const found = record === undefined ? null : recordHead(record)
-      if ((found?.version ?? 0) === version) continue
-      if (found?.token === token) mine = found
-      else conflict ??= name
+      if (found?.token === token) mine = `${found.atMs} ${found.entry ?? '-'}`
+      else conflict ??= num(at)
     }
 
-    if (mine !== null) {
-      return held === null
-        ? `c ${mine.atMs} ${mine.entry ?? '-'}`
-        : `h ${held.lock[0]} ${mine.atMs} ${mine.entry ?? '-'} ${held.record}`
-    }
     if (held !== null) {
-      const instead = proposal.instead[held.lock[3] - 1]
-      let entry: string | null = null
-      if (instead !== undefined) {
-        entry = appendAll(instead)
-        for (const lock of free) put(key(lock[0]), token, entry, text(lock[1]))
-        setAndIndex(instead, token, entry)
-      }
-      return `h ${held.lock[0]} ${now} ${entry ?? '-'} ${held.record}`
+      const instead = num(held.lock + 3)
+      mine ??= `${now} ${(instead === 0 ? null : write(instead, token, free)) ?? '-'}`
+      return `h ${num(held.lock)} ${mine} ${held.record}`
     }
+    if (mine !== null) return `c ${mine}`
     if (conflict !== null) return `x ${conflict}`
-
-    const entry = appendAll(proposal)
-    for (const lock of free) {
-      sql('INSERT INTO docs (key, record) VALUES (?, ?) ON CONFLICT DO NOTHING').run(
-        key(lock[0]),
-        encodeRecord(1, now, entry, token, text(lock[1])),
-      )
-    }
-    setAndIndex(proposal, token, entry)
-    return `c ${now} ${entry ?? '-'}`
+    return `c ${now} ${write(at, token, free) ?? '-'}`
   }
 
-  const answers = control.proposals.map(apply)
-  for (const [position, { number, chain }] of heads) {
-    const [stream, , lane, keep] = control.streams[position - 1] as [number, number, number, number]
-    const name = nameOfKey(key(stream))
+  const answers: string[] = []
+  let count = num(at++)
+  for (; count > 0; count--, at = num(at)) answers.push(apply(at))
+  for (const { name, lane, keep, number, chain, grew } of streams) {
+    if (!grew) continue
     sql('INSERT OR REPLACE INTO heads (stream, lane, number, chain) VALUES (?, ?, ?, ?)').run(
       name,
       lane,
@@ -203,6 +210,9 @@ function interpret({ keys, texts, control }: Batch): string[] {
   }
   return answers
 }
+
+const versionOf = (record: string | undefined): number =>
+  record === undefined ? 0 : Number.parseInt(record, 10)
 
 /** @returns the record of each key, or null. */
 export function read(keys: readonly string[]): (string | null)[] {
@@ -225,40 +235,23 @@ export function range(query: {
   )
 }
 
-export interface EntryRow {
-  position: number
-  lane: number
-  number: number
-  at_ms: number
-  body: string
-  chain: string
+/** Of each lane, the rows that a walk reads next. */
+export function lanes({ stream, walk }: { stream: Stream; walk: Walk }): LaneRow[][] {
+  const statement = sql(
+    `SELECT lane, number, at_ms AS atMs, body, chain FROM entries
+     WHERE stream = ? AND lane = ? AND number ${walk.newestFirst ? '<' : '>'} ?
+     ORDER BY number ${walk.newestFirst ? 'DESC' : 'ASC'} LIMIT ?`,
+  )
+  return walk.numbers.map(
+    (number, lane) => statement.all(stream, lane, number, walk.perLane) as unknown as LaneRow[],
+  )
 }
 
-/** Entries with `after < position < before`, by rising or falling position. */
-export function entries(query: {
-  stream: Stream
-  after: number
-  before: number
-  limit: number
-  newestFirst: boolean
-}): EntryRow[] {
-  return sql(
-    `SELECT position, lane, number, at_ms, body, chain FROM entries
-     WHERE position > ? AND position < ? AND stream = ?
-     ORDER BY position ${query.newestFirst ? 'DESC' : 'ASC'} LIMIT ?`,
-  ).all(query.after, query.before, query.stream, query.limit) as unknown as EntryRow[]
-}
-
-export function entry(query: { stream: Stream; lane: number; number: number }): EntryRow | null {
+export function entry(query: { stream: Stream; lane: number; number: number }): LaneRow | null {
   const row = sql(
-    'SELECT position, lane, number, at_ms, body, chain FROM entries WHERE stream = ? AND lane = ? AND number = ?',
+    'SELECT lane, number, at_ms AS atMs, body, chain FROM entries WHERE stream = ? AND lane = ? AND number = ?',
   ).get(query.stream, query.lane, query.number)
-  return (row as unknown as EntryRow | undefined) ?? null
-}
-
-export function end(): number {
-  const row = sql('SELECT max(position) AS position FROM entries').get() as { position: number | null }
-  return row.position ?? 0
+  return (row as unknown as LaneRow | undefined) ?? null
 }
 
 export function heads(stream: Stream): Head[] {

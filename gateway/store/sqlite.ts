@@ -5,10 +5,10 @@
 import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { Piscina } from 'piscina'
-import { type Entry, parseEntryId, type Stream } from '../contract/ledger.ts'
-import { decodeEntry, decodeOutcome, decodeRecord, encodeBatch, mergeMembers } from './batch.ts'
-import type { EntryRow } from './sqlite-worker.ts'
-import { type EntriesPage, type Member, type Position, START, type Store } from './store.ts'
+import { parseEntryId, type Stream } from '../contract/ledger.ts'
+import { decodeOutcome, decodeRecord, encodeBatch, mergeMembers } from './batch.ts'
+import { endOf, entryOfRow, type LaneRow, pageOf, walkFrom } from './lanes.ts'
+import type { Head, Member, Position, Store } from './store.ts'
 
 export const STORE_FILE = 'hub.db'
 
@@ -26,19 +26,15 @@ export async function openSqliteStore({ dataDir }: SqliteOptions): Promise<Sqlit
   mkdirSync(dataDir, { recursive: true })
   const file = join(dataDir, STORE_FILE)
   const writer = openThread(file, false)
-  await writer.run('end')
+  await writer.run('heads', 'ledger')
   const reader = openThread(file, true)
 
-  async function page(
-    stream: Stream,
-    query: { after: number; before: number; limit: number; newestFirst: boolean },
-    position: Position,
-  ): Promise<EntriesPage> {
-    const rows: EntryRow[] = await reader.run('entries', { stream, ...query })
-    const positionAfter = (count: number): Position =>
-      count === 0 ? position : String((rows[count - 1] as EntryRow).position)
-    return { entries: rows.map(entryOfRow), position: positionAfter(rows.length), positionAfter }
+  async function page(stream: Stream, position: Position, limit: number, newestFirst: boolean) {
+    const walk = walkFrom(position, limit, newestFirst)
+    return pageOf(await reader.run('lanes', { stream, walk }), walk, position, limit)
   }
+
+  const heads = (stream: Stream): Promise<Head[]> => reader.run('heads', stream)
 
   return {
     async read(keys) {
@@ -60,32 +56,18 @@ export async function openSqliteStore({ dataDir }: SqliteOptions): Promise<Sqlit
       })
       return mergeMembers(members, limit)
     },
-    entriesAfter: (stream, position, limit) =>
-      page(
-        stream,
-        { after: parsePosition(position, 0), before: Number.MAX_SAFE_INTEGER, limit, newestFirst: false },
-        position,
-      ),
-    entriesBefore: (stream, position, limit) =>
-      page(
-        stream,
-        { after: 0, before: parsePosition(position, Number.MAX_SAFE_INTEGER), limit, newestFirst: true },
-        position,
-      ),
+    entriesAfter: (stream, position, limit) => page(stream, position, limit, false),
+    entriesBefore: (stream, position, limit) => page(stream, position, limit, true),
     async entry(stream, id) {
       const place = parseEntryId(id)
       if (place === null) return null
-      const row: EntryRow | null = await reader.run('entry', { stream, ...place })
+      const row: LaneRow | null = await reader.run('entry', { stream, ...place })
       return row === null ? null : entryOfRow(row)
     },
-    async end() {
-      return String(await reader.run('end'))
-    },
-    async heads(stream) {
-      return reader.run('heads', stream)
-    },
+    end: async (stream) => endOf(await heads(stream)),
+    heads,
     async ping() {
-      await reader.run('end')
+      await heads('ledger')
     },
     durability: {
       promise: 'embedded SQLite, synchronous=FULL: an acknowledged event is on disk and survives a power cut',
@@ -122,13 +104,4 @@ function openThread(file: string, readOnly: boolean) {
       await pool.close()
     },
   }
-}
-
-const entryOfRow = (row: EntryRow): Entry => decodeEntry(row.lane, row.number, row.at_ms, row.body, row.chain)
-
-function parsePosition(position: Position, start: number): number {
-  if (position === START) return start
-  const value = Number(position)
-  if (!Number.isSafeInteger(value) || value < 0) throw new RangeError(`not a position: ${position}`)
-  return value
 }
