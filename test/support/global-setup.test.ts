@@ -31,6 +31,8 @@ describe('a program to test against', () => {
     vi.stubEnv('REDIS_SERVER', '/no/such/redis')
     expect(findBinary('redis-server')).toBeNull()
     expect(() => binary('redis-server')).toThrow('REDIS_SERVER=/no/such/redis is not an executable file')
+    vi.stubEnv('INFLUXD', '')
+    vi.stubEnv('MOSQUITTO_PUB', '')
     expect(missingBinaries(['influxd', 'mosquitto_pub'])).toMatchInlineSnapshot(`
       "The tests run against real servers, and these programs are missing:
         influxd: put it on the PATH or set INFLUXD to its path; Debian package influxdb
