@@ -11,7 +11,7 @@
 import { createHash } from 'node:crypto'
 import { type DeviceName, deviceId } from './contract/topics.ts'
 import type { Ranges } from './sequences.ts'
-import { type Key, keyFor, keyIn, type Shard, shardOf } from './store/keys.ts'
+import { type Key, keyFor, keyIn, nameOfKey, type Shard, shardOf } from './store/keys.ts'
 import type { Position } from './store/store.ts'
 
 // — serial —
@@ -214,5 +214,6 @@ export interface QuarantineDoc {
 }
 /** The id is made from topic, sender and bytes: the same bytes sent again are the same item. */
 export const quarantineKey = (id: string): Key => keyFor('quarantine', id)
+export const quarantineIdOf = (key: Key): string => nameOfKey(key).slice('quarantine:'.length)
 /** Index, one in each shard: ids of the items of that shard, by when they came (ms). */
 export const quarantineIndex = (shard: Shard): Key => keyIn(shard, 'quarantine')

@@ -12,7 +12,7 @@
 import { randomBytes } from 'node:crypto'
 import { setTimeout as wait } from 'node:timers/promises'
 import { deciderOf } from './deciders/deciders.ts'
-import type { Decision, Docs, PendingReceipt } from './deciders/decision.ts'
+import type { Decision, Docs, Keys, PendingReceipt } from './deciders/decision.ts'
 import type { Decode, Decoded, Inbound } from './decode.ts'
 import type { Key } from './store/keys.ts'
 import type { Doc, Outcome, Proposal, Store } from './store/store.ts'
@@ -73,12 +73,11 @@ export interface Intake {
 interface Work {
   readonly inbound: Inbound
   decoded: Decoded
+  keys: Keys<string>
   readonly holdUntilMs: number
   readonly resolve: () => void
   readonly reject: (error: Error) => void
   decision: Decision | null
-  /** Keys whose holder a lost race has named: to be read as well. */
-  alsoRead: Key[]
 }
 
 export function startIntake(services: IntakeServices): Intake {
@@ -95,15 +94,9 @@ export function startIntake(services: IntakeServices): Intake {
     pending++
     const { promise, resolve, reject } = Promise.withResolvers<void>()
     const holdUntilMs = now() + HOLD_MS
-    waiting.push({
-      inbound: message,
-      decoded: decode(message),
-      holdUntilMs,
-      resolve,
-      reject,
-      decision: null,
-      alsoRead: [],
-    })
+    const decoded = decode(message)
+    const keys = deciderOf(decoded).keys(decoded)
+    waiting.push({ inbound: message, decoded, keys, holdUntilMs, resolve, reject, decision: null })
     // Later in this turn of the event loop, so that all messages of one socket read go together.
     if (waiting.length === 1) setImmediate(next)
     return promise
@@ -172,7 +165,6 @@ export function startIntake(services: IntakeServices): Intake {
         if (outcome === undefined || outcome.outcome === 'committed' || decision.proposals.length === 0) {
           if (decision.receipt !== null) onReceipt(committedReceipt(decision, outcome))
         } else {
-          work.alsoRead = [outcome.key]
           again.push(work)
         }
       }
@@ -183,25 +175,23 @@ export function startIntake(services: IntakeServices): Intake {
   }
 
   /** A message that a decider cannot cope with must not hold up the others for ever: it goes to quarantine. */
-  function decide(work: Work, docs: Docs): Decision {
+  function decide(work: Work, docs: BatchDocs): Decision {
     const moment = { nowMs: now(), timezone }
     try {
-      return deciderOf(work.decoded).decide(work.decoded, docs, moment)
+      return deciderOf(work.decoded).decide(work.decoded, docs.of(work.keys), work.keys, moment)
     } catch (error) {
       const received = `${(error as Error).name}: ${(error as Error).message}`
       const fault = { field: 'payload', expected: 'a message this hub can decide', received }
       work.decoded = { kind: 'undecodable', inbound: work.inbound, errors: [fault], answerTo: null }
-      return deciderOf(work.decoded).decide(work.decoded, docs, moment)
+      work.keys = deciderOf(work.decoded).keys(work.decoded)
+      return deciderOf(work.decoded).decide(work.decoded, docs.of(work.keys), work.keys, moment)
     }
   }
 
   async function readDocs(open: readonly Work[], holdUntilMs: number): Promise<BatchDocs> {
-    const keys = new Set<Key>()
-    for (const work of open) {
-      for (const key of deciderOf(work.decoded).reads(work.decoded)) keys.add(key)
-      for (const key of work.alsoRead) keys.add(key)
-    }
-    const list = [...keys]
+    const wanted = new Set<Key>()
+    for (const { keys } of open) for (const name in keys) wanted.add(keys[name] as Key)
+    const list = [...wanted]
     const found = await holding(holdUntilMs, () => store.read(list))
     return new BatchDocs(list, found)
   }
@@ -238,15 +228,20 @@ export function startIntake(services: IntakeServices): Intake {
  * The documents of one round. A checked write that was proposed earlier in the batch is seen by the decisions after
  * it, as it will be when the store comes to them: a unit's ten reports in one batch are ten versions, not nine conflicts.
  */
-class BatchDocs implements Docs {
-  readonly #docs: Map<Key, Doc | null>
+class BatchDocs {
+  readonly #docs = new Map<Key, Doc>()
 
   constructor(keys: readonly Key[], found: readonly (Doc | null)[]) {
-    this.#docs = new Map(keys.map((key, i) => [key, found[i] ?? null]))
+    for (let i = 0; i < keys.length; i++) {
+      const doc = found[i]
+      if (doc) this.#docs.set(keys[i] as Key, doc)
+    }
   }
 
-  get<Value>(key: Key): (Doc & { readonly value: Value }) | null {
-    return (this.#docs.get(key) ?? null) as (Doc & { readonly value: Value }) | null
+  of(keys: Keys<string>): Docs<string> {
+    const docs: Record<string, Doc | null> = {}
+    for (const name in keys) docs[name] = this.#docs.get(keys[name] as Key) ?? null
+    return docs
   }
 
   apply({ check = [], set = [] }: Proposal): void {

@@ -5,11 +5,16 @@
 import type { Key } from '../store/keys.ts'
 import type { Doc, Proposal } from '../store/store.ts'
 
-export interface Decider<Message> {
-  /** The documents it wants to read. */
-  readonly reads: (message: Message) => Key[]
-  readonly decide: (message: Message, docs: Docs, moment: Moment) => Decision
+/** `Name` is what the decider calls a document; its key says where it is. */
+export interface Decider<Message, Name extends string = string> {
+  readonly keys: (message: Message) => Keys<Name>
+  readonly decide: (message: Message, docs: Docs<Name>, keys: Keys<Name>, moment: Moment) => Decision
 }
+
+export type Keys<Name extends string> = Readonly<Record<Name, Key>>
+
+/** The documents that were read; null: there is none. */
+export type Docs<Name extends string> = Readonly<Record<Name, Doc | null>>
 
 /** Now, as an argument. */
 export interface Moment {
@@ -17,11 +22,6 @@ export interface Moment {
   readonly nowMs: number
   /** Of business days. */
   readonly timezone: string
-}
-
-/** The documents that were read; null: there is none. */
-export interface Docs {
-  get<Value>(key: Key): (Doc & { readonly value: Value }) | null
 }
 
 export interface Decision {

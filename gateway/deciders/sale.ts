@@ -40,12 +40,13 @@ import {
   type Versioned,
   visibleRow,
 } from '../documents.ts'
-import { type Key, shardOf, shardOfKey } from '../store/keys.ts'
-import { ENTRY_ID, type Json, type Writes } from '../store/store.ts'
+import { type Key, shardOfKey } from '../store/keys.ts'
+import { type Doc, ENTRY_ID, type Json, type Writes } from '../store/store.ts'
 import {
   type Decider,
   type Decision,
   type Docs,
+  type Keys,
   type Moment,
   type ProposedWrite,
   receiptMember,
@@ -56,68 +57,84 @@ export interface SaleReport {
   readonly event: DecodedSale
 }
 
-export const saleDecider: Decider<SaleReport> = { reads, decide }
+type Name = 'serial' | 'rejected' | 'event' | 'registration' | 'dealer' | 'prices' | Reference
+type Reference = 'serialsImport' | 'dealersImport' | 'pricesImport'
 
-function reads({ name, event }: SaleReport): Key[] {
-  return [
-    serialKey(event.serial),
-    rejectedKey(event.serial, name, event.event_id, fingerprintOf(event)),
-    registrationKey(event.serial),
-    dealerKey(name.dealer),
-    pricesKey(event.model),
-    referenceKey('serials'),
-    referenceKey('dealers'),
-    referenceKey('prices'),
-  ]
+export const saleDecider: Decider<SaleReport, Name> = { keys, decide }
+
+function keys({ name, event }: SaleReport): Keys<Name> {
+  return {
+    serial: serialKey(event.serial),
+    rejected: rejectedKey(event.serial, name, event.event_id, fingerprintOf(event)),
+    event: eventKey(name, event.event_id),
+    registration: registrationKey(event.serial),
+    dealer: dealerKey(name.dealer),
+    prices: pricesKey(event.model),
+    ...REFERENCES,
+  }
 }
 
-function decide(report: SaleReport, docs: Docs, { nowMs, timezone }: Moment): Decision {
+const REFERENCES: Keys<Reference> = {
+  serialsImport: referenceKey('serials'),
+  dealersImport: referenceKey('dealers'),
+  pricesImport: referenceKey('prices'),
+}
+
+function decide(
+  report: SaleReport,
+  docs: Docs<Name>,
+  keys: Keys<Name>,
+  { nowMs, timezone }: Moment,
+): Decision {
   const { name, event } = report
   const fingerprint = fingerprintOf(event)
+  const answer = { index: receiptsIndex(shardOfKey(keys.serial), deviceId(name)), score: nowMs }
 
-  const rejected = docs.get(rejectedKey(event.serial, name, event.event_id, fingerprint))
-  if (rejected !== null) return replayed(report, rejected.entry as string, nowMs)
+  if (docs.rejected !== null) return replayed(report, keys, answer, docs.rejected.entry as string)
 
-  // Read only after the event's lock was found held: on the ordinary way nobody has to ask.
-  const said = docs.get<string>(eventKey(name, event.event_id))
-  if (said !== null && said.value !== fingerprint) {
+  if (docs.event !== null && docs.event.value !== fingerprint) {
     const error = {
       field: 'event_id',
       expected: 'an id used for one sale only',
       received: `${event.event_id}, which was used for another sale`,
     }
-    return reject(report, { reason: 'invalid', errors: [error] }, docs, nowMs)
+    return reject(report, docs, keys, answer, { reason: 'invalid', errors: [error] })
   }
 
-  const holder = docs.get<SerialHolder>(serialKey(event.serial))
-  if (holder !== null) {
-    const { event_id, dealer, fingerprint: soldAs } = holder.value
+  if (docs.serial !== null) {
+    const { event_id, dealer, fingerprint: soldAs } = docs.serial.value as SerialHolder
     if (event_id === event.event_id && dealer === name.dealer && soldAs === fingerprint) {
-      return replayed(report, holder.entry as string, nowMs)
+      return replayed(report, keys, answer, docs.serial.entry as string)
     }
-    const first = { event_id, dealer, at: new Date(holder.atMs).toISOString() }
-    return reject(report, { reason: 'duplicate_serial', first }, docs, nowMs)
+    const first = { event_id, dealer, at: new Date(docs.serial.atMs).toISOString() }
+    return reject(report, docs, keys, answer, { reason: 'duplicate_serial', first })
   }
 
-  const serials = docs.get<ReferenceDoc>(referenceKey('serials'))
-  const isLedgerImported = serials !== null && serials.value.current > 0
-  const registration = row<RegistrationRow>(docs, registrationKey(event.serial), 'serials')
-  if (isLedgerImported && registration === null) {
-    return reject(report, { reason: 'unknown_serial' }, docs, nowMs)
+  const registration = rowOf<RegistrationRow>(docs.registration, docs.serialsImport)
+  const isLedgerImported = (docs.serialsImport?.value as ReferenceDoc | undefined)?.current ?? 0
+  if (isLedgerImported > 0 && registration === null) {
+    return reject(report, docs, keys, answer, { reason: 'unknown_serial' })
   }
-  return register(report, registration, docs, nowMs, timezone)
+  return register(report, docs, keys, answer, registration, timezone)
+}
+
+/** Where the receipt waits until its terminal acknowledges it. */
+interface Answer {
+  readonly index: Key
+  readonly score: number
 }
 
 function register(
   { name, event }: SaleReport,
+  docs: Docs<Name>,
+  keys: Keys<Name>,
+  answer: Answer,
   registration: RegistrationRow | null,
-  docs: Docs,
-  nowMs: number,
   timezone: string,
 ): Decision {
-  const region = row<DealerRow>(docs, dealerKey(name.dealer), 'dealers')?.region
-  const prices = row<PricesRow>(docs, pricesKey(event.model), 'prices')?.prices ?? []
-  const price = priceOn(prices, region ?? null, dayOf(event.sold_at, timezone))
+  const region = rowOf<DealerRow>(docs.dealer, docs.dealersImport)?.region
+  const prices = rowOf<PricesRow>(docs.prices, docs.pricesImport)?.prices
+  const price = prices === undefined ? null : priceOn(prices, region ?? null, dayOf(event.sold_at, timezone))
   const flags: SaleFlag[] = []
   const isDiverted = registration !== null && ![null, name.dealer].includes(registration.dealer_id)
   if (isDiverted) flags.push('diversion')
@@ -140,17 +157,16 @@ function register(
     device: name.device,
     fingerprint: fingerprintOf(event),
   }
-  const shard = shardOf(event.serial)
   return {
     proposals: [
       {
-        shard,
-        once: [saidOnce(name, event), { key: serialKey(event.serial), value: holder as unknown as Json }],
+        shard: shardOfKey(keys.serial),
+        once: [saidOnce(keys, event), { key: keys.serial, value: holder as unknown as Json }],
         append: [
           { stream: 'ledger', type: 'sale.registered', data: sale },
           ...flags.map((cause) => alert(name, event, cause)),
         ],
-        index: [{ name: receiptsIndex(shard, deviceId(name)), member: ENTRY_ID, score: nowMs }],
+        index: [{ name: answer.index, member: ENTRY_ID, score: answer.score }],
       },
       ...remember(event),
     ],
@@ -160,29 +176,28 @@ function register(
 
 function reject(
   { name, event }: SaleReport,
+  docs: Docs<Name>,
+  keys: Keys<Name>,
+  answer: Answer,
   refusal: Required<Pick<SaleEntry, 'reason'>> & Pick<SaleEntry, 'errors'> & { first?: FirstSale },
-  docs: Docs,
-  nowMs: number,
 ): Decision {
-  const region = row<DealerRow>(docs, dealerKey(name.dealer), 'dealers')?.region
+  const region = rowOf<DealerRow>(docs.dealer, docs.dealersImport)?.region
   const sale: SaleEntry = { ...facts(name, event), region, ...refusal }
-  const fingerprint = fingerprintOf(event)
-  const shard = shardOf(event.serial)
   const alerts: NonNullable<Writes['append']> =
     refusal.reason === 'duplicate_serial' || refusal.reason === 'unknown_serial'
       ? [alert(name, event, refusal.reason, refusal.first)]
       : []
   // An id that means another sale is refused for itself alone: it must not take that sale's place.
-  const said = refusal.reason === 'invalid' ? [] : [saidOnce(name, event)]
+  const said = refusal.reason === 'invalid' ? [] : [saidOnce(keys, event)]
   return {
     proposals: [
       {
-        shard,
-        once: [...said, { key: rejectedKey(event.serial, name, event.event_id, fingerprint), value: 1 }],
+        shard: shardOfKey(keys.serial),
+        once: [...said, { key: keys.rejected, value: 1 }],
         append: [{ stream: 'ledger', type: 'sale.rejected', data: sale }, ...alerts],
         index: [
-          { name: receiptsIndex(shard, deviceId(name)), member: ENTRY_ID, score: nowMs },
-          { name: attemptsIndex(event.serial), member: ENTRY_ID, score: nowMs },
+          { name: answer.index, member: ENTRY_ID, score: answer.score },
+          { name: attemptsIndex(event.serial), member: ENTRY_ID, score: answer.score },
         ],
       },
     ],
@@ -190,19 +205,19 @@ function reject(
   }
 }
 
-function replayed({ name, event }: SaleReport, entry: string, nowMs: number): Decision {
+function replayed({ name }: SaleReport, keys: Keys<Name>, answer: Answer, entry: string): Decision {
   const member = receiptMember(entry, true)
-  const shard = shardOf(event.serial)
+  const index = [{ name: answer.index, member, score: answer.score }]
   return {
-    proposals: [{ shard, index: [{ name: receiptsIndex(shard, deviceId(name)), member, score: nowMs }] }],
+    proposals: [{ shard: shardOfKey(keys.serial), index }],
     receipt: { device: deviceId(name), member, entry: null },
   }
 }
 
 /** The same event_id must not mean two sales; the lock is the event's own, so it lives in the device's shard. */
-const saidOnce = (name: DeviceName, event: DecodedSale) =>
+const saidOnce = (keys: Keys<Name>, event: DecodedSale) =>
   ({
-    key: eventKey(name, event.event_id),
+    key: keys.event,
     value: fingerprintOf(event),
     equalIsMine: true,
   }) as const
@@ -238,10 +253,8 @@ function alert(name: DeviceName, event: DecodedSale, cause: AlertEntry['cause'],
   return { stream: 'ledger', type: 'alert.raised', data } as const
 }
 
-function row<Row>(docs: Docs, key: Key, kind: 'dealers' | 'serials' | 'prices'): Row | null {
-  const versions = docs.get<Versioned<Row>>(key)?.value
-  return visibleRow(versions, docs.get<ReferenceDoc>(referenceKey(kind))?.value)
-}
+const rowOf = <Row>(versions: Doc | null, imported: Doc | null): Row | null =>
+  visibleRow(versions?.value as Versioned<Row> | undefined, imported?.value as ReferenceDoc | undefined)
 
 /** A price of the dealer's own region goes before one for all regions; the latest that is valid counts. */
 export function priceOn(prices: readonly PriceRow[], region: string | null, day: string): PriceRow | null {

@@ -6,10 +6,24 @@ import { hash } from 'node:crypto'
 import type { QuarantineEntry, SaleEntry } from '../contract/ledger.ts'
 import { deviceId } from '../contract/topics.ts'
 import type { Undecodable } from '../decode.ts'
-import { type QuarantineDoc, quarantineIndex, quarantineKey, receiptsIndex } from '../documents.ts'
-import { shardOf } from '../store/keys.ts'
+import {
+  type QuarantineDoc,
+  quarantineIdOf,
+  quarantineIndex,
+  quarantineKey,
+  receiptsIndex,
+} from '../documents.ts'
+import { shardOfKey } from '../store/keys.ts'
 import { ENTRY_ID, type Json } from '../store/store.ts'
-import { type Decider, type Decision, type Docs, type Moment, NOTHING, receiptMember } from './decision.ts'
+import {
+  type Decider,
+  type Decision,
+  type Docs,
+  type Keys,
+  type Moment,
+  NOTHING,
+  receiptMember,
+} from './decision.ts'
 
 /** 96 bits of a hash of topic, sender and bytes. */
 export function quarantineId({ inbound: { topic, sender, payload } }: Undecodable): string {
@@ -17,17 +31,19 @@ export function quarantineId({ inbound: { topic, sender, payload } }: Undecodabl
   return `q${hash('sha256', Buffer.concat([head, payload]), 'hex').slice(0, 24)}`
 }
 
-export const undecodableDecider: Decider<Undecodable> = {
-  reads: (message) => [quarantineKey(quarantineId(message))],
+export const undecodableDecider: Decider<Undecodable, 'kept'> = {
+  keys: (message) => ({ kept: quarantineKey(quarantineId(message)) }),
   decide,
 }
 
-function decide(message: Undecodable, docs: Docs, { nowMs }: Moment): Decision {
-  const { inbound, errors, answerTo } = message
-  const id = quarantineId(message)
-  const key = quarantineKey(id)
-  const shard = shardOf(id)
-  const kept = docs.get(key)
+function decide(
+  { inbound, errors, answerTo }: Undecodable,
+  { kept }: Docs<'kept'>,
+  { kept: key }: Keys<'kept'>,
+  { nowMs }: Moment,
+): Decision {
+  const id = quarantineIdOf(key)
+  const shard = shardOfKey(key)
   if (kept !== null) {
     if (answerTo === null) return NOTHING
     const device = deviceId(answerTo.name)

@@ -13,7 +13,7 @@ import { parseEntryId, type Stream } from '../contract/ledger.ts'
 import { decodeOutcome, decodeRecord, encodeBatch, headKey, mergeMembers, streamKey } from './batch.ts'
 import { type Key, SHARDS, type Shard, shardOfKey } from './keys.ts'
 import { endOf, entryOfRow, type LaneRow, pageOf, type Walk, walkFrom } from './lanes.ts'
-import type { Durability, IndexQuery, Member, Outcome, Position, Proposal, Store } from './store.ts'
+import type { Durability, Head, IndexQuery, Member, Outcome, Position, Proposal, Store } from './store.ts'
 
 const script = readFileSync(new URL('./redis.lua', import.meta.url), 'utf8')
 const scriptSha = createHash('sha1').update(script).digest('hex')

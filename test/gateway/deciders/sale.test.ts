@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import type { SaleEntry } from '../../../gateway/contract/ledger.ts'
-import type { Decision, Docs } from '../../../gateway/deciders/decision.ts'
+import type { Decision } from '../../../gateway/deciders/decision.ts'
 import { dayOf, fingerprintOf, priceOn, saleDecider } from '../../../gateway/deciders/sale.ts'
 import type { DecodedSale } from '../../../gateway/decode.ts'
 import {
@@ -42,8 +42,11 @@ const soldAs = (holder: object) => ({ [serialKey(event.serial)]: doc(holder, '55
 const fingerprint = fingerprintOf(event)
 
 function decide(docs: Record<string, Doc>, sale = event): Decision {
-  const lookup = { get: (key: string) => docs[key] ?? null } as Docs
-  return saleDecider.decide({ name, event: sale }, lookup, { nowMs: 1, timezone: 'Asia/Jakarta' })
+  const report = { name, event: sale }
+  const keys = saleDecider.keys(report)
+  const found = Object.fromEntries(Object.entries(keys).map(([name, key]) => [name, docs[key] ?? null]))
+  const moment = { nowMs: 1, timezone: 'Asia/Jakarta' }
+  return saleDecider.decide(report, found as Parameters<typeof saleDecider.decide>[1], keys, moment)
 }
 
 /** What a decision appends, as `type cause-or-reason`, and what its receipt says. */
