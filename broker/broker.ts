@@ -44,6 +44,8 @@ export interface Broker {
   deliver(topic: string, payload: string): Promise<'delivered' | 'absent' | 'busy'>
   /** To whoever listens, at QoS 0: live topics. Never waits, never fails. */
   publish(topic: string, payload: string): void
+  /** Whether anybody would hear that now: what nobody hears need not be made. */
+  hasListeners(topic: string): boolean
   readonly stats: BrokerStats
   /** The addresses bound, e.g. ports chosen by the system. */
   readonly addresses: BrokerAddresses

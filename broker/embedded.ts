@@ -407,6 +407,7 @@ export async function openEmbeddedBroker(options: EmbeddedBrokerOptions): Promis
     isConnected: (clientId) => loggedIn.has(clientId),
     deliver: (topic, payload) => mailboxes.deliver(topic, payload),
     publish: (topic, payload) => fanOut.publish(topic, payload, 0),
+    hasListeners: (topic) => fanOut.hasListeners(topic),
 
     async close() {
       if (closing) return

@@ -32,6 +32,10 @@ export class FanOut {
     this.#tree.remove(filter, subscriber)
   }
 
+  hasListeners(topic: string): boolean {
+    return this.#tree.size > 0 && this.#tree.match(topic).size > 0
+  }
+
   publish(topic: string, payload: Buffer | string, qos: Qos): void {
     if (this.#tree.size === 0) return
     const found = this.#tree.match(topic)
