@@ -5,7 +5,6 @@
  * Live means now: it begins at the end when somebody begins to listen, reads nothing while nobody does, and goes to the
  * end again instead of telling old news when it has fallen too far behind.
  */
-import type { Broker } from '../../broker/broker.ts'
 import type { Stream } from '../contract/ledger.ts'
 import { liveMessage } from '../contract/live.ts'
 import { type LiveFeed, liveTopic } from '../contract/topics.ts'
@@ -21,7 +20,11 @@ const POLL_MS = 250
 
 export interface LiveServices {
   readonly store: Pick<Store, 'entriesAfter' | 'end'>
-  readonly broker: Pick<Broker, 'publish' | 'hasListeners'>
+  readonly broker: {
+    /** To whoever listens, at QoS 0. Never waits, never fails. */
+    publish(topic: string, payload: string): void
+    hasListeners(topic: string): boolean
+  }
   readonly log: WorkerLog
 }
 
