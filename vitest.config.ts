@@ -10,6 +10,8 @@ export default defineConfig({
     pool: 'forks',
     // Two cores: more workers only make every timing worse.
     maxWorkers: 2,
+    // What a test changes in the environment ends with it.
+    unstubEnvs: true,
     // Generous, because the machine may be busy, but bounded: what hangs is reported.
     testTimeout: 60_000,
     hookTimeout: 60_000,

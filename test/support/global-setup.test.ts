@@ -1,11 +1,7 @@
 import { dirname } from 'node:path'
-import { afterEach, describe, expect, test, vi } from 'vitest'
+import { describe, expect, test, vi } from 'vitest'
 import { binary, findBinary, missingBinaries } from './binaries.ts'
 import { TEMPORARY_ROOT, temporaryFolder } from './temporary-folder.ts'
-
-afterEach(() => {
-  vi.unstubAllEnvs()
-})
 
 test('tests run on the pinned Node, whatever the system has', () => {
   expect(process.version).toMatch(/^v26\./)

@@ -11,7 +11,13 @@ import { BINARIES, type BinaryName, findBinary, missingBinaries } from './binari
 import { TEMPORARY_ROOT } from './temporary-folder.ts'
 
 export default function setup(): () => void {
-  installMissing()
+  try {
+    installMissing()
+  } catch (error) {
+    // Thrown, vitest would head it with «no test files found».
+    console.error(error instanceof Error ? error.message : error)
+    process.exit(1)
+  }
   // Removed at the end of the run, also when a worker was killed before it could clean up.
   const root = mkdtempSync(join(tmpdir(), 'dealer-hub-test-'))
   process.env[TEMPORARY_ROOT] = root
