@@ -130,8 +130,11 @@ function slotsOf(index: number): number[] {
   return Array.from({ length: end - begin }, (_, offset) => begin + offset)
 }
 
-/** InfluxDB 1.x without authentication and without any database. */
-export async function startInflux(): Promise<InfluxServer> {
+/**
+ * InfluxDB 1.x without any database. With `auth`, it lets nobody in but the first user, who is made by
+ * `CREATE USER … WITH ALL PRIVILEGES`.
+ */
+export async function startInflux({ auth = false } = {}): Promise<InfluxServer> {
   const port = await freePort()
   const backupPort = await freePort()
   const folder = temporaryFolder('influxdb').path
@@ -156,7 +159,7 @@ bind-address = "127.0.0.1:${backupPort}"
 
 [http]
   bind-address = "127.0.0.1:${port}"
-  auth-enabled = false
+  auth-enabled = ${auth}
   log-enabled = false
 `,
   )
