@@ -52,7 +52,7 @@ export const vehicleKey = (serial: string): Key => keyFor('vehicle', serial)
 
 // — event and device —
 
-/** Lock in the device's shard; its value is the content's fingerprint. */
+/** Lock in the device's shard; its value is the content's fingerprint, marked when the sale was refused. */
 export const eventKey = (name: DeviceName, eventId: string): Key =>
   keyIn(shardOf(deviceId(name)), `event:${deviceId(name)}/${eventId}`)
 
@@ -134,16 +134,21 @@ export const referenceKey = (kind: ReferenceKind): Key => keyFor('reference', ki
 /** What is kept under a reference key: the row that counts and perhaps a staged one, oldest first. */
 export type Versioned<Row> = { generation: number; row: Row }[]
 
-/** The row that counts, or null. */
-export function visibleRow<Row>(
-  versions: Versioned<Row> | null | undefined,
-  reference: ReferenceDoc | null | undefined,
-): Row | null {
-  if (!versions || !reference) return null
+/** The version that counts, or null. */
+export function visibleVersion<Row>(
+  versions: Versioned<Row>,
+  reference: ReferenceDoc,
+): Versioned<Row>[number] | null {
   const counts = ({ generation }: { generation: number }) =>
     generation <= reference.current && !reference.aborted.includes(generation)
-  return versions.findLast(counts)?.row ?? null
+  return versions.findLast(counts) ?? null
 }
+
+/** The row that counts, or null. */
+export const visibleRow = <Row>(
+  versions: Versioned<Row> | null | undefined,
+  reference: ReferenceDoc | null | undefined,
+): Row | null => (versions && reference ? (visibleVersion(versions, reference)?.row ?? null) : null)
 
 export interface DealerRow {
   dealer_id: string

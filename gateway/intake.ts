@@ -145,7 +145,7 @@ export function startIntake(services: IntakeServices): Intake {
     const holdUntilMs = (batch[0] as Work).holdUntilMs
     let open = batch
     for (let round = 1; ; round++) {
-      const docs = await readDocs(open, holdUntilMs)
+      const docs = await readDocs(open, round, holdUntilMs)
       const proposals: Proposal[] = []
       for (const work of open) {
         work.decision = decide(work, docs)
@@ -188,9 +188,12 @@ export function startIntake(services: IntakeServices): Intake {
     }
   }
 
-  async function readDocs(open: readonly Work[], holdUntilMs: number): Promise<BatchDocs> {
+  async function readDocs(open: readonly Work[], round: number, holdUntilMs: number): Promise<BatchDocs> {
     const wanted = new Set<Key>()
-    for (const { keys } of open) for (const name in keys) wanted.add(keys[name] as Key)
+    for (const { decoded, keys } of open) {
+      const { lazy = [] } = deciderOf(decoded)
+      for (const name in keys) if (round > 1 || !lazy.includes(name)) wanted.add(keys[name] as Key)
+    }
     const list = [...wanted]
     const found = await holding(holdUntilMs, () => store.read(list))
     return new BatchDocs(list, found)

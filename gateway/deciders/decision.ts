@@ -8,6 +8,8 @@ import type { Doc, Proposal } from '../store/store.ts'
 /** `Name` is what the decider calls a document; its key says where it is. */
 export interface Decider<Message, Name extends string = string> {
   readonly keys: (message: Message) => Keys<Name>
+  /** Locks that hardly ever stand: read only once the store has said that one is held, and null till then. */
+  readonly lazy?: readonly Name[]
   readonly decide: (message: Message, docs: Docs<Name>, keys: Keys<Name>, moment: Moment) => Decision
 }
 

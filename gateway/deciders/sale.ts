@@ -60,7 +60,7 @@ export interface SaleReport {
 type Name = 'serial' | 'rejected' | 'event' | 'registration' | 'dealer' | 'prices' | Reference
 type Reference = 'serialsImport' | 'dealersImport' | 'pricesImport'
 
-export const saleDecider: Decider<SaleReport, Name> = { keys, decide }
+export const saleDecider: Decider<SaleReport, Name> = { keys, lazy: ['event', 'rejected'], decide }
 
 function keys({ name, event }: SaleReport): Keys<Name> {
   return {
@@ -92,7 +92,7 @@ function decide(
 
   if (docs.rejected !== null) return replayed(report, keys, answer, docs.rejected.entry as string)
 
-  if (docs.event !== null && docs.event.value !== fingerprint) {
+  if (docs.event !== null && ![fingerprint, refused(fingerprint)].includes(docs.event.value as string)) {
     const error = {
       field: 'event_id',
       expected: 'an id used for one sale only',
@@ -161,7 +161,7 @@ function register(
     proposals: [
       {
         shard: shardOfKey(keys.serial),
-        once: [saidOnce(keys, event), { key: keys.serial, value: holder as unknown as Json }],
+        once: [saidOnce(keys, holder.fingerprint), { key: keys.serial, value: holder as unknown as Json }],
         append: [
           { stream: 'ledger', type: 'sale.registered', data: sale },
           ...flags.map((cause) => alert(name, event, cause)),
@@ -188,7 +188,7 @@ function reject(
       ? [alert(name, event, refusal.reason, refusal.first)]
       : []
   // An id that means another sale is refused for itself alone: it must not take that sale's place.
-  const said = refusal.reason === 'invalid' ? [] : [saidOnce(keys, event)]
+  const said = refusal.reason === 'invalid' ? [] : [saidOnce(keys, refused(fingerprintOf(event)))]
   return {
     proposals: [
       {
@@ -214,13 +214,13 @@ function replayed({ name }: SaleReport, keys: Keys<Name>, answer: Answer, entry:
   }
 }
 
-/** The same event_id must not mean two sales; the lock is the event's own, so it lives in the device's shard. */
-const saidOnce = (keys: Keys<Name>, event: DecodedSale) =>
-  ({
-    key: keys.event,
-    value: fingerprintOf(event),
-    equalIsMine: true,
-  }) as const
+/**
+ * The same event_id must not mean two sales; the lock is the event's own, so it lives in the device's shard. It also
+ * tells a sale that was refused: sent again, it must not be registered because the world has changed meanwhile.
+ */
+const saidOnce = (keys: Keys<Name>, value: string) => ({ key: keys.event, value, equalIsMine: true }) as const
+
+const refused = (fingerprint: string): string => `refused ${fingerprint}`
 
 /** Personal data stands beside the ledger, written once. */
 function remember({ customer }: DecodedSale): ProposedWrite[] {

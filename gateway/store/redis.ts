@@ -249,12 +249,14 @@ async function connect(
   await ready(client, url)
   if (client instanceof Redis && (await client.info('cluster')).includes('cluster_enabled:1')) {
     client.disconnect()
-    const { protocol, host } = new URL(url)
+    const { protocol } = new URL(url)
     return connect(
       url.replace(`${protocol}//`, `${protocol.slice(0, -1)}+cluster://`).replace(/\/\d+$/, ''),
       onState,
     ).catch((cause: unknown) => {
-      throw new Error(`Redis Cluster at ${host} could not be joined: ${(cause as Error).message}`, { cause })
+      throw new Error(`Redis Cluster at ${hostsOf(url)} could not be joined: ${(cause as Error).message}`, {
+        cause,
+      })
     })
   }
   client.on('ready', () => onState('ready', null))
@@ -299,6 +301,9 @@ function build(url: string): Redis | Cluster {
   })
 }
 
+/** Without credentials; several hosts are no valid URL. */
+const hostsOf = (url: string): string => /:\/\/(?:[^@/]*@)?([^/]*)/.exec(url)?.[1] ?? url
+
 /** Resolves when the first connection is ready; a server that does not answer in time is an error, not a hang. */
 async function ready(client: Redis | Cluster, url: string): Promise<void> {
   let last: Error | null = null
@@ -310,7 +315,7 @@ async function ready(client: Redis | Cluster, url: string): Promise<void> {
   const timer = setTimeout(() => {
     client.disconnect()
     const reason = last === null ? 'no answer' : (last as Error).message
-    reject(new Error(`Redis at ${new URL(url).host} did not answer within ${OPEN_TIMEOUT_MS} ms: ${reason}`))
+    reject(new Error(`Redis at ${hostsOf(url)} did not answer within ${OPEN_TIMEOUT_MS} ms: ${reason}`))
   }, OPEN_TIMEOUT_MS)
   client.once('ready', resolve)
   // Its rejection is the first failed attempt; the client itself goes on trying until the timer ends it.

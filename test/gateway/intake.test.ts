@@ -2,9 +2,9 @@ import fc from 'fast-check'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import type { Entry, SaleEntry } from '../../gateway/contract/ledger.ts'
 import { createDecode } from '../../gateway/decode.ts'
-import { receiptsIndex } from '../../gateway/documents.ts'
+import { receiptsIndex, referenceKey, registrationKey } from '../../gateway/documents.ts'
 import { type CommittedReceipt, type Intake, startIntake } from '../../gateway/intake.ts'
-import { SHARDS } from '../../gateway/store/keys.ts'
+import { SHARDS, shardOfKey } from '../../gateway/store/keys.ts'
 import { openSqliteStore } from '../../gateway/store/sqlite.ts'
 import type { Store } from '../../gateway/store/store.ts'
 import { temporaryFolder } from '../support/temporary-folder.ts'
@@ -120,6 +120,31 @@ describe('the intake', () => {
       ['sale.rejected', 'invalid'],
     ])
     expect(entries[1]?.data.errors).toMatchObject([{ field: 'event_id' }])
+  })
+
+  it('replays a refusal although the serial was imported meanwhile; a new event id is registered', async () => {
+    const { intake } = hub()
+    const body = sale()
+    const reference = (current: number) => ({
+      shard: shardOfKey(referenceKey('serials')),
+      token: fresh('t'),
+      set: [
+        {
+          key: referenceKey('serials'),
+          value: { current, staging: null, aborted: [], rows: 1, imported_at: null },
+        },
+      ],
+    })
+    const key = registrationKey(body.serial)
+    const row = [{ generation: 1, row: { model: 'volt', dealer_id: null, produced_on: null } }]
+    await store.commit([reference(1)])
+    await intake.accept(message(body))
+    await store.commit([{ shard: shardOfKey(key), token: fresh('t'), set: [{ key, value: row }] }])
+    await intake.accept(message(body))
+    await intake.accept(message({ ...body, event_id: `${body.event_id}-2` }))
+    await store.commit([reference(0)])
+    expect((await salesOf(body.event_id)).map(({ data }) => data.reason)).toEqual(['unknown_serial'])
+    expect((await salesOf(`${body.event_id}-2`)).map(({ type }) => type)).toEqual(['sale.registered'])
   })
 
   it('keeps the two apart when one event id means two sales in one batch', async () => {
