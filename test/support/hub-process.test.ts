@@ -54,6 +54,14 @@ test('stopped, it tells its exit code; killed, the signal; started again, it has
   expect(later).toEqual([first, first])
 })
 
+test('a module loaded before a hub is loaded before the hub only, not before its commands', async () => {
+  const preload = join(temporaryFolder('preload').path, 'preload.ts')
+  writeFileSync(preload, `console.error(JSON.stringify({ level: 30, msg: 'preloaded' }))`)
+  await using hub = await startHub({ program, preload })
+  expect(hub.logLines().map(({ msg }) => msg)).toEqual(['preloaded', 'ready'])
+  expect(await hub.run('say')).toMatchObject({ stderr: 'complained\n' })
+})
+
 test('a command has its output, its complaints and its exit code', async () => {
   await using hub = await startHub({ program })
   expect(await hub.run('say', 'a', 'b')).toEqual({ code: 3, stdout: 'said a b\n', stderr: 'complained\n' })

@@ -21,8 +21,13 @@ const HUB = join(import.meta.dirname, '../../hub.ts')
 export interface HubOptions {
   /** Over the defaults: free ports on 127.0.0.1, a new data folder. Nothing comes from the tests' own environment. */
   readonly settings?: Readonly<Record<string, string>>
-  /** What is run instead of `hub.ts`: a control that must fail. */
+  /** What is run instead of `hub.ts`. */
   readonly program?: string
+  /**
+   * The path of a module that the started hub loads before itself, in every thread: a fault, or what makes of the hub a
+   * control that must fail (`test/flow/faults`). Commands are run without it.
+   */
+  readonly preload?: string
 }
 
 export interface CommandResult {
@@ -50,7 +55,11 @@ export type HubProcess = ServerProcess & {
 }
 
 /** @throws when it ends or is not ready in time, with the end of its log. */
-export async function startHub({ settings = {}, program = HUB }: HubOptions = {}): Promise<HubProcess> {
+export async function startHub({
+  settings = {},
+  program = HUB,
+  preload,
+}: HubOptions = {}): Promise<HubProcess> {
   const folder = temporaryFolder('hub').path
   const mqttPort = await freePort()
   const httpPort = await freePort()
@@ -67,7 +76,7 @@ export async function startHub({ settings = {}, program = HUB }: HubOptions = {}
   const httpUrl = `http://127.0.0.1:${httpPort}`
   const server = await ServerProcess.start({
     name: `hub on ports ${mqttPort} and ${httpPort}`,
-    command: [process.execPath, program, 'start'],
+    command: [process.execPath, ...(preload ? ['--import', preload] : []), program, 'start'],
     // Not the repository: the hub reads `.env` where it is started, and a developer may have one.
     cwd: folder,
     env,
