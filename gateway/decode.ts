@@ -150,7 +150,8 @@ function countUnknown(value: object, shape: object): number {
   return count
 }
 
-function explain(issue: z.core.$ZodIssue, body: unknown): FieldError {
+/** What zod found, in words: the field, what was expected there, and what came in `body`. */
+export function explain(issue: z.core.$ZodIssue, body: unknown): FieldError {
   const field = issue.path.join('.') || 'payload'
   const received = issue.path.reduce<unknown>(
     (value, part) => (value as Record<PropertyKey, unknown>)?.[part],

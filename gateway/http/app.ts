@@ -1,0 +1,155 @@
+/**
+ * The HTTP side: the API, its documentation, and what monitors ask. Built here and listening elsewhere (`gateway.ts`), so
+ * that tests ask it without a port. MQTT over WebSocket, at `/mqtt`, is the broker's: it takes the server's `upgrade`.
+ *
+ *   routes/        mirror the URLs; each states its request and every answer as zod schemas
+ *   access.ts      who may ask
+ *   problem.ts     what goes wrong, as RFC 9457 problem documents
+ *   paging.ts      lists, by cursor, with a bound on what one request may look at
+ *   readiness.ts   what answers, and since when; monitoring.ts, what is counted
+ *   limits.ts      how much of everything
+ */
+import helmet from '@fastify/helmet'
+import rateLimit from '@fastify/rate-limit'
+import swagger from '@fastify/swagger'
+import swaggerUi from '@fastify/swagger-ui'
+import Fastify from 'fastify'
+import {
+  jsonSchemaTransform,
+  serializerCompiler,
+  validatorCompiler,
+  type ZodTypeProvider,
+} from 'fastify-type-provider-zod'
+import packageJson from '../../package.json' with { type: 'json' }
+import { CALLER } from './access.ts'
+import { LIMITS } from './limits.ts'
+import { rememberRoutes } from './not-found.ts'
+import { answerBrokenRequest, Problem, sendProblem } from './problem.ts'
+import { type Readiness, watchReadiness } from './readiness.ts'
+import { devicesRoutes } from './routes/devices.ts'
+import { ledgerRoutes } from './routes/ledger.ts'
+import { monitoringRoutes } from './routes/monitoring.ts'
+import { quarantineRoutes } from './routes/quarantine.ts'
+import { salesRoutes } from './routes/sales.ts'
+import { serialsRoutes } from './routes/serials.ts'
+import type { App, HttpServices } from './services.ts'
+import { guardStore } from './store-guard.ts'
+
+const { version } = packageJson
+
+/** Not listening yet; `close` it in any case. */
+export function buildApp(services: HttpServices): App {
+  const app = Fastify({
+    loggerInstance: services.log,
+    bodyLimit: LIMITS.bodyBytes,
+    requestTimeout: LIMITS.requestTimeoutMs,
+    handlerTimeout: LIMITS.handlerTimeoutMs,
+    // Requests that came before the server closed are answered like any other.
+    return503OnClosing: false,
+    http: {
+      maxHeaderSize: LIMITS.headerBytes,
+      headersTimeout: LIMITS.headersTimeoutMs,
+      connectionsCheckingInterval: LIMITS.connectionsCheckingIntervalMs,
+    },
+    routerOptions: { maxParamLength: LIMITS.pathPartCharacters },
+    clientErrorHandler: answerBrokenRequest,
+    frameworkErrors: (error, request, reply) => sendProblem(error, request, reply),
+  }).withTypeProvider<ZodTypeProvider>()
+
+  app.setValidatorCompiler(validatorCompiler)
+  app.setSerializerCompiler(serializerCompiler)
+  app.setErrorHandler(sendProblem)
+  app.decorateRequest(CALLER, null)
+  const notFound = rememberRoutes(app)
+
+  const readiness = watch(services)
+  app.addHook('onClose', async () => readiness.stop())
+
+  app.register(helmet, {
+    contentSecurityPolicy: { useDefaults: false, directives: NOTHING_TO_LOAD },
+    // It speaks plain HTTP; whoever puts TLS before it decides about this.
+    hsts: false,
+  })
+  app.register(rateLimit, {
+    max: LIMITS.requestsPerWindow,
+    timeWindow: LIMITS.windowMs,
+    cache: LIMITS.addressesCounted,
+    errorResponseBuilder: (_request, { max, after }) =>
+      new Problem(429, `More than ${max} requests; try again in ${after}`),
+  })
+  app.register(swagger, { openapi: OPENAPI, transform: jsonSchemaTransform })
+  app.register(swaggerUi, { routePrefix: '/docs', staticCSP: DOCS_CSP })
+  app.after(() => {
+    const store = guardStore(services.store)
+    app.setNotFoundHandler({ preHandler: app.rateLimit() }, (request) => {
+      throw notFound(request)
+    })
+    monitoringRoutes(app, { ...services, readiness, version })
+    salesRoutes(app, store)
+    serialsRoutes(app, store)
+    ledgerRoutes(app, store)
+    devicesRoutes(app, store, services)
+    quarantineRoutes(app, store, services)
+  })
+  return app
+}
+
+function watch({ store, broker, metrics, projector, log }: HttpServices): Readiness {
+  return watchReadiness({
+    puback: store.durability.promise,
+    log,
+    checks: {
+      async store() {
+        await store.ping()
+        return 'answers'
+      },
+      async broker() {
+        const { plainPort, tlsPort } = broker.addresses
+        const ports = [plainPort && `port ${plainPort}`, tlsPort && `port ${tlsPort} (TLS)`].filter(Boolean)
+        return `accepts connections on ${[...ports, 'WebSocket at /mqtt'].join(', ')}`
+      },
+      async metrics() {
+        await metrics.ping()
+        // The database may answer and refuse what is written.
+        const { ok, lastError } = projector.state
+        if (!ok) throw new Error(lastError?.message ?? 'not written')
+        return 'answer'
+      },
+    },
+  })
+}
+
+const NOTHING_TO_LOAD = { defaultSrc: ["'none'"], frameAncestors: ["'none'"] }
+
+/** Swagger UI sets styles on elements; scripts are files of its own. */
+const DOCS_CSP = {
+  'default-src': ["'self'"],
+  'style-src': ["'self'", "'unsafe-inline'"],
+  'img-src': ["'self'", 'data:'],
+  'object-src': ["'none'"],
+  'base-uri': ["'self'"],
+  'frame-ancestors': ["'none'"],
+}
+
+const OPENAPI = {
+  openapi: '3.1.0',
+  info: {
+    title: 'Dealer Hub',
+    version,
+    description:
+      'What the hub knows, for programs. Make a token with `hub token add --role analyst` and send it as ' +
+      '`Authorization: Bearer <token>`. Errors are RFC 9457 problem documents. Lists page by cursor: hand in `next` ' +
+      'as `after` until it is null. What devices send and receive over MQTT is in `asyncapi.yaml`.',
+  },
+  components: {
+    securitySchemes: { bearer: { type: 'http' as const, scheme: 'bearer', description: 'An API token' } },
+  },
+  tags: [
+    { name: 'sales', description: 'Sales as they were decided' },
+    { name: 'serials', description: 'One vehicle' },
+    { name: 'ledger', description: 'Everything that happened' },
+    { name: 'devices', description: 'Terminals and vehicle units' },
+    { name: 'quarantine', description: 'What could not be decoded' },
+    { name: 'monitoring', description: 'Whether the hub lives and what it counts' },
+  ],
+}

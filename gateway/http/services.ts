@@ -1,0 +1,42 @@
+/** What the HTTP side uses of the house: of each part, what is used of it. `gateway.ts` hands it over. */
+import type {
+  FastifyBaseLogger,
+  FastifyInstance,
+  RawReplyDefaultExpression,
+  RawRequestDefaultExpression,
+  RawServerDefault,
+} from 'fastify'
+import type { ZodTypeProvider } from 'fastify-type-provider-zod'
+import type { ReplayResult } from '../quarantine.ts'
+import type { Store } from '../store/store.ts'
+import type { Monitoring } from './monitoring.ts'
+
+export type ReadStore = Pick<Store, 'read' | 'range' | 'entriesAfter' | 'entriesBefore' | 'entry' | 'end'>
+
+export interface HttpServices {
+  readonly store: ReadStore & Pick<Store, 'ping' | 'durability'>
+  readonly broker: {
+    /** Whether this client id is connected to this hub. */
+    isConnected(clientId: string): boolean
+    readonly addresses: { readonly plainPort: number | null; readonly tlsPort: number | null }
+  }
+  /** The metrics database. */
+  readonly metrics: { ping(): Promise<void> }
+  readonly projector: {
+    readonly state: { readonly ok: boolean; readonly lastError: { readonly message: string } | null }
+  }
+  readonly monitoring: Pick<Monitoring, 'figures' | 'text' | 'contentType'>
+  /** Takes a quarantined message once more through the intake. Rejects when that could not be done now. */
+  readonly replay: (id: string) => Promise<ReplayResult>
+  /** In which people read instants. */
+  readonly timezone: string
+  readonly log: FastifyBaseLogger
+}
+
+export type App = FastifyInstance<
+  RawServerDefault,
+  RawRequestDefaultExpression,
+  RawReplyDefaultExpression,
+  FastifyBaseLogger,
+  ZodTypeProvider
+>
