@@ -60,9 +60,9 @@ export interface Rights {
 
 /** The rights of a principal, or null when the table has no row for it. */
 export function rightsOf(principal: Principal, limits: Limits): Rights | null {
-  const { who, self } = roleOf(principal)
+  const { who, self } = nameOf(principal)
   const rows = ACCESS.filter((row) => row.who === who)
-  if (rows.length === 0 || (self !== '' && !isOwnName(principal, self))) return null
+  if (rows.length === 0 || rows.some(isNamed) !== (self !== '')) return null
   const grants = rows.map((row) => new Grant(row, self))
   return {
     may: (action, topicOrFilter) => grants.some((grant) => grant.allows(action, topicOrFilter)),
@@ -73,15 +73,17 @@ export function rightsOf(principal: Principal, limits: Limits): Rights | null {
   }
 }
 
-function roleOf(principal: Principal): { who: string; self: string } {
-  if (principal.kind === 'device') return { who: 'device', self: principal.id }
-  const [who = '', ...name] = principal.role.split(':')
-  return { who, self: name.join(':') }
-}
+const isNamed = ({ topics }: Row): boolean =>
+  topics !== 'every' && topics.some((topic) => topic.includes('{self}'))
 
 /** A name becomes part of a filter, so it must not bring separators or wildcards along. */
-const isOwnName = (principal: Principal, self: string): boolean =>
-  principal.kind === 'device' ? parseDeviceId(self) !== null : NAME_PATTERN.test(self)
+function nameOf(principal: Principal): { who: string; self: string } {
+  if (principal.kind === 'device') return { who: 'device', self: principal.id }
+  const [who = '', ...rest] = principal.role.split(':')
+  const self = rest.join(':')
+  const known = who !== 'device' && (self === '' || NAME_PATTERN.test(self))
+  return known ? { who, self } : { who: '', self: '' }
+}
 
 function mailboxesOf(who: string, self: string): string[] {
   if (who === 'device') return DEVICE_DOWNLINKS.map((kind) => `${ROOT}/${self}/${kind}`)

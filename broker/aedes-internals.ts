@@ -6,6 +6,7 @@
  */
 import assert from 'node:assert/strict'
 import type { EventEmitter } from 'node:events'
+import type { Duplex } from 'node:stream'
 import type { Client } from 'aedes'
 import type { Packet } from 'mqtt-packet'
 import type { RefusalReason } from './refusal.ts'
@@ -35,6 +36,15 @@ export function parserOf(client: Client): Parser {
   assert(typeof parser._parseLength === 'function' && typeof parser._emitError === 'function')
   assert(parser.listenerCount('packet') === 1, 'Aedes listens to its parser')
   return parser
+}
+
+/**
+ * Aedes takes what `read()` returns for all there is, and waits for more. Since Node 26 that is one chunk: what else had
+ * come by then, say while a message was being committed, would lie there until the client sends again.
+ */
+export function readWhole(stream: Duplex): void {
+  const read = stream.read
+  stream.read = () => read.call(stream, stream.readableLength || undefined)
 }
 
 /** Whether this packet is the client's will, being published because the client was lost. */

@@ -20,7 +20,7 @@ import type { Logger } from 'pino'
 import { ROOT } from '../gateway/contract/topics.ts'
 import { checkLogin, type Rights, rightsOf } from './access.ts'
 import { Acknowledger, SenderQueue } from './acknowledge.ts'
-import { isWill, pause, reasonOf } from './aedes-internals.ts'
+import { isWill, pause, readWhole, reasonOf } from './aedes-internals.ts'
 import type { Broker, BrokerHandlers, BrokerStats, Credentials, Message, Principal } from './broker.ts'
 import { checkConnect } from './connect-rules.ts'
 import { FanOut } from './fan-out.ts'
@@ -115,6 +115,7 @@ export async function openEmbeddedBroker(options: EmbeddedBrokerOptions): Promis
 
   function enter(entrance: Entrance): void {
     const { stream } = entrance
+    readWhole(stream)
     const client = aedes.handle(stream)
     const closed = new Promise<void>((resolve) => stream.once('close', resolve))
     const connection: Connection = {

@@ -87,6 +87,10 @@ export async function openListeners(options: {
       tickets.set(key, ticket)
       socket.once('close', () => tickets.delete(key))
     })
+    tls.on('tlsClientError', (error: Error & { code?: string }, socket) => {
+      count(error.code === 'ERR_TLS_HANDSHAKE_TIMEOUT' ? 'connect_timeout' : 'protocol')
+      socket.destroy() // Node reports a handshake that takes too long, and leaves the rest to who listens
+    })
     tls.on('secureConnection', (socket: TLSSocket) => {
       const ticket = tickets.get(remote(socket))
       if (ticket === undefined) {
