@@ -90,6 +90,8 @@ function openThread(file: string, readOnly: boolean) {
     minThreads: 1,
     maxThreads: 1,
     idleTimeout: Number.POSITIVE_INFINITY,
+    // Without it Piscina puts the task whose turn it is behind the others whenever it finds the thread busy.
+    stricterFIFO: true,
   })
   return {
     async run(name: string, argument?: unknown) {

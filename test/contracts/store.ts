@@ -466,6 +466,21 @@ export function testStore(open: () => Promise<Store>): void {
     expect(outcomes[2]).toMatchObject({ holder: { value: 'first' } })
   })
 
+  it('takes calls in the order they were made, however many wait', async () => {
+    const lead = fresh('queue')
+    const shard = shardOf(lead)
+    const calls = Array.from({ length: 20 }, (_, i) => i)
+    const ids = await Promise.all(
+      calls.map(async (i) => {
+        const once = [{ key: keyIn(shard, `${lead}:${i}`), value: i }]
+        const append = [{ stream: 'ledger' as const, type: 'call', data: { i } }]
+        const outcome = await one(store, { shard, token: token(), once, append })
+        return outcome.outcome === 'committed' ? Number(outcome.entry) : null
+      }),
+    )
+    expect(ids).toEqual(ids.toSorted((a, b) => Number(a) - Number(b)))
+  })
+
   it('commits a thousand proposals over all shards in one call', async () => {
     const proposals = Array.from({ length: 1000 }, (_, i) => {
       const aggregate = fresh('many')
