@@ -11,7 +11,7 @@ import { readFileSync } from 'node:fs'
 import { Cluster, Redis, type RedisOptions } from 'ioredis'
 import { parseEntryId, type Stream } from '../contract/ledger.ts'
 import { decodeOutcome, decodeRecord, encodeBatch, headKey, mergeMembers, streamKey } from './batch.ts'
-import { type Key, SHARDS, type Shard, shardOfKey } from './keys.ts'
+import { type Key, keyIn, SHARDS, type Shard, shardOfKey } from './keys.ts'
 import { endOf, entryOfRow, type LaneRow, pageOf, type Walk, walkFrom } from './lanes.ts'
 import type { Durability, Head, IndexQuery, Member, Outcome, Position, Proposal, Store } from './store.ts'
 
@@ -148,8 +148,9 @@ export async function openRedisStore({ url, onState = () => {} }: RedisStoreOpti
     end: async (stream) => endOf(await heads(stream)),
     heads,
     async ping() {
-      await client.get('{h00}').catch((cause: unknown) => {
-        throw failed('be reached', cause)
+      // One that is full, or has become a replica, reads and does not write.
+      await Promise.all(SHARDS.map((shard) => client.set(keyIn(shard, 'ping'), ''))).catch((cause: unknown) => {
+        throw failed('write', cause)
       })
     },
     durability,

@@ -260,6 +260,11 @@ export function heads(stream: Stream): Head[] {
   ) as unknown as Head[]
 }
 
+/** A full or failing disk shows at a write and its fsync only: what the file says already is written once more. */
+export function ping(): void {
+  db.exec(`PRAGMA user_version = ${MIGRATIONS.length}`)
+}
+
 /** A consistent copy while running: SQLite's online backup. */
 export async function backup(target: string): Promise<void> {
   await copyDatabase(db, target)

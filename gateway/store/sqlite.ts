@@ -67,7 +67,7 @@ export async function openSqliteStore({ dataDir }: SqliteOptions): Promise<Sqlit
     end: async (stream) => endOf(await heads(stream)),
     heads,
     async ping() {
-      await heads('ledger')
+      await writer.run('ping')
     },
     durability: {
       promise: 'embedded SQLite, synchronous=FULL: an acknowledged event is on disk and survives a power cut',

@@ -135,7 +135,7 @@ export interface Store {
   end(stream: Stream): Promise<Position>
   /** Of every lane that was ever written to, by lane: an entry taken from a lane's end is missed by nothing else. */
   heads(stream: Stream): Promise<Head[]>
-  /** Answers when the store does; rejects with what is wrong. */
+  /** Resolves when the store takes writes, which it finds out by writing; rejects with what is wrong. */
   ping(): Promise<void>
   readonly durability: Durability
   close(): Promise<void>
