@@ -149,9 +149,11 @@ export async function openRedisStore({ url, onState = () => {} }: RedisStoreOpti
     heads,
     async ping() {
       // One that is full, or has become a replica, reads and does not write.
-      await Promise.all(SHARDS.map((shard) => client.set(keyIn(shard, 'ping'), ''))).catch((cause: unknown) => {
-        throw failed('write', cause)
-      })
+      await Promise.all(SHARDS.map((shard) => client.set(keyIn(shard, 'ping'), ''))).catch(
+        (cause: unknown) => {
+          throw failed('write', cause)
+        },
+      )
     },
     durability,
     async close() {
