@@ -75,15 +75,21 @@ export function openInfluxMetrics({ url, token, org, bucket, timezone }: InfluxM
     path: string,
     { method = 'POST', body = '', contentType = 'text/plain; charset=utf-8' } = {},
   ): Promise<{ answered: unknown; headers: Headers }> {
-    // The client's own timeout ends the wait and leaves the request open, which adds up over a long outage.
-    const signal = AbortSignal.timeout(TIMEOUT_MS)
+    // The client's own timeout ends the wait and leaves the request open, which adds up over a long outage; and
+    // AbortSignal.timeout() would keep each batch in memory until its time is over.
+    const deadline = new AbortController()
+    const timer = setTimeout(() => deadline.abort(), TIMEOUT_MS)
     let headers: Headers = {}
     let status = 0
     try {
       const answered: unknown = await transport.request(
         path,
         body,
-        { method, headers: { 'content-type': contentType, accept: 'application/json' }, signal },
+        {
+          method,
+          headers: { 'content-type': contentType, accept: 'application/json' },
+          signal: deadline.signal,
+        },
         (responseHeaders, statusCode = 0) => {
           headers = responseHeaders
           status = statusCode
@@ -94,7 +100,9 @@ export function openInfluxMetrics({ url, token, org, bucket, timezone }: InfluxM
       return { answered, headers }
     } catch (cause) {
       version = null
-      throw failed(doing, host, signal.aborted ? new NoAnswer() : (cause as Error))
+      throw failed(doing, host, deadline.signal.aborted ? new NoAnswer() : (cause as Error))
+    } finally {
+      clearTimeout(timer)
     }
   }
 
@@ -158,7 +166,9 @@ export function openInfluxMetrics({ url, token, org, bucket, timezone }: InfluxM
     // Nobody wrote another one since, and the database is the same: what came after the last save still stands.
     if (unsaved !== null && loadedMs === newestMs) return unsaved
     unsaved = null
-    newestMs = Math.max(newestMs, loadedMs)
+    newestMs = loadedMs
+    // So that the database says with the next write that it is this one.
+    savedAtMs = Number.NEGATIVE_INFINITY
     return kept.reduce<KeptCheckpoint>(
       (newest, { checkpoint }) => (checkpoint.generation >= newest.generation ? checkpoint : newest),
       EMPTY,

@@ -57,14 +57,20 @@ export interface Timing {
   /** Between attempts while the metrics or the store are away: doubling, between these. */
   readonly backoffMinMs: number
   readonly backoffMaxMs: number
+  /** How often the checkpoint is read again: whether somebody has reset, emptied or replaced the metrics. */
+  readonly reloadMs: number
 }
 
-const TIMING: Timing = { pollMs: 1000, lingerMs: 250, backoffMinMs: 250, backoffMaxMs: 30_000 }
+const TIMING: Timing = {
+  pollMs: 1000,
+  lingerMs: 250,
+  backoffMinMs: 250,
+  backoffMaxMs: 30_000,
+  reloadMs: 30_000,
+}
 
 /** Entries of each stream in one batch: about three milliseconds of the event loop. */
 const BATCH_ENTRIES = 1000
-/** How often the checkpoint is read again: whether somebody has reset or replaced the metrics. */
-const RELOAD_MS = 30_000
 
 export interface ProjectorState {
   /** Whether the last attempt succeeded. */
@@ -95,7 +101,7 @@ export interface Projector {
 
 /** Starts at once, whether or not the metrics database answers. */
 export function startProjector({ source, metrics, lease, log, timing }: ProjectorOptions): Projector {
-  const { pollMs, lingerMs, backoffMinMs, backoffMaxMs } = { ...TIMING, ...timing }
+  const { pollMs, lingerMs, backoffMinMs, backoffMaxMs, reloadMs } = { ...TIMING, ...timing }
   const stopped = new AbortController()
   const state: { -readonly [Name in keyof ProjectorState]: ProjectorState[Name] } = {
     ok: true,
@@ -151,7 +157,7 @@ export function startProjector({ source, metrics, lease, log, timing }: Projecto
       checkpoint = null
       return false
     }
-    if (checkpoint === null || performance.now() - loadedAtMs >= RELOAD_MS) {
+    if (checkpoint === null || performance.now() - loadedAtMs >= reloadMs) {
       checkpoint = await load()
       loadedAtMs = performance.now()
     }

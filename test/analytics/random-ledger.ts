@@ -85,7 +85,7 @@ const vehicleStatus = fc.record({
 
 const health = fc.record({ dealer, device, online: fc.boolean(), rssi_dbm: pick(-60.5, undefined) })
 
-type Body = { readonly type: string; readonly data: Record<string, unknown> }
+export type Body = { readonly type: string; readonly data: Record<string, unknown> }
 const body = (type: string, data: fc.Arbitrary<object>): fc.Arbitrary<Body> =>
   data.map((value) => ({ type, data: value as Record<string, unknown> }))
 
@@ -98,6 +98,10 @@ const bodies = fc.oneof(
   body('device.health', health),
   body('something.new', fc.record({ dealer })),
 )
+
+/** That many things that happened, always the same from one seed. */
+export const randomBodies = (count: number, seed: number): Body[] =>
+  fc.sample(bodies, { numRuns: count, seed })
 
 /** Entries as a hub commits them: many in one millisecond, in lanes, numbered without gaps. */
 export const randomLedger: fc.Arbitrary<Entry[]> = fc
