@@ -21,7 +21,7 @@ import { SEED_MAX, World } from './world.ts'
 export type PrepareLocalHub = (files: WorldFiles) => Promise<SimulationTarget>
 
 interface SimulateFlags {
-  readonly seed: number
+  readonly seed?: number
   readonly dealers: number
   readonly units: number
   readonly stock: number
@@ -53,9 +53,8 @@ export function simulateCommand(prepareLocalHub: PrepareLocalHub): Command {
     )
     .option(
       '--seed <number>',
-      'everything follows from it; a hub takes each seed once',
+      'everything follows from it, and a hub takes each but once; drawn when not given',
       wholeNumber(0, SEED_MAX),
-      1,
     )
     .option('--dealers <number>', 'dealers, the largest cities first', wholeNumber(1, 10_000), 110)
     .option(
@@ -79,7 +78,11 @@ export function simulateCommand(prepareLocalHub: PrepareLocalHub): Command {
     .option('--speed <factor>', 'seconds of the world in one of ours, or max', speedFactor, 60)
     .option('--sales <number>', 'end after so many sales', wholeNumber(1, 1_000_000_000))
     .option('--pace <number>', 'sales of a dealer in an hour of trading', positive, 12)
-    .option('--start <instant>', 'when the world begins', instant, Date.parse(START))
+    .addOption(
+      new Option('--start <instant>', 'when the world begins, or now')
+        .argParser(instant)
+        .default(Date.parse(START), START),
+    )
     .option('--settle <seconds>', 'how long to wait for what is under way at the end', positive, 30)
     .addOption(new Option('--mqtt <url>', 'the hub’s broker').env('HUB_MQTT_URL'))
     .addOption(new Option('--http <url>', 'the hub’s HTTP API, for --verify').env('HUB_HTTP_URL'))
@@ -116,7 +119,12 @@ Examples:
     $ hub simulate --journal run.jsonl && hub ledger export > ledger.jsonl
     $ hub simulate --journal run.jsonl --ledger ledger.jsonl`
 
-function worldOf({ seed, dealers, units, stock }: SimulateFlags): World {
+function worldOf({
+  seed = Math.floor(Math.random() * (SEED_MAX + 1)),
+  dealers,
+  units,
+  stock,
+}: SimulateFlags): World {
   return new World({ seed, dealers, unitsPerDealer: units, stockPerTerminal: stock })
 }
 
@@ -205,7 +213,7 @@ function positive(text: string): number {
 const speedFactor = (text: string): number | 'max' => (text === 'max' ? 'max' : positive(text))
 
 function instant(text: string): number {
-  const atMs = Date.parse(text)
+  const atMs = text === 'now' ? Date.now() : Date.parse(text)
   if (!Number.isNaN(atMs)) return atMs
-  throw new InvalidArgumentError('expected an instant such as 2026-11-23T10:00:00+07:00')
+  throw new InvalidArgumentError('expected now, or an instant such as 2026-11-23T10:00:00+07:00')
 }

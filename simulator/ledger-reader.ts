@@ -26,7 +26,7 @@ const entrySchema = z.object({
 
 const pageSchema = z.object({ items: z.array(entrySchema), next: z.string().nullable() })
 
-const PAGE_ENTRIES = 500
+const PAGE_ENTRIES = 1000
 const TRIES_MAX = 8
 const RETRY_MS = 500
 const TIMEOUT_MS = 30_000

@@ -134,13 +134,13 @@ describe('the ledger over HTTP', () => {
 
   test('is read page by page, from where it was left', async () => {
     const broker = await startBroker()
-    for (let i = 0; i < 1200; i++) broker.hub.append({ type: 'sale.registered', data: { serial: `S${i}` } })
+    for (let i = 0; i < 2200; i++) broker.hub.append({ type: 'sale.registered', data: { serial: `S${i}` } })
     const source = broker.target.ledger as NonNullable<typeof broker.target.ledger>
     const pages = await Array.fromAsync(readLedger(source, null))
-    expect(pages.map(({ entries }) => entries.length)).toEqual([500, 500, 200])
+    expect(pages.map(({ entries }) => entries.length)).toEqual([1000, 1000, 200])
     expect(pages.flatMap(({ entries }) => entries)).toEqual(broker.hub.ledger)
     const rest = await Array.fromAsync(readLedger(source, pages.at(-1)?.cursor ?? null))
-    expect(rest.flatMap(({ entries }) => entries)).toEqual(broker.hub.ledger.slice(1000))
+    expect(rest.flatMap(({ entries }) => entries)).toEqual(broker.hub.ledger.slice(2000))
   })
 
   test('is asked for again when the hub is not ready or limits its callers', async () => {
@@ -183,7 +183,20 @@ describe('hub simulate', () => {
     }
   }
 
-  const small = ['--dealers', '12', '--units', '1', '--stock', '200', '--speed', 'max', '--sales', '100']
+  const small = [
+    '--seed',
+    '1',
+    '--dealers',
+    '12',
+    '--units',
+    '1',
+    '--stock',
+    '200',
+    '--speed',
+    'max',
+    '--sales',
+    '100',
+  ]
 
   test('has the hub of this machine made ready, runs and judges', async () => {
     const broker = await startBroker()
@@ -244,7 +257,7 @@ describe('hub simulate', () => {
   test.each([
     [['--seed', '1.5'], 'expected a whole number from 0 to 4294967295'],
     [['--speed', 'fast'], 'expected a number above 0'],
-    [['--start', 'tomorrow'], 'expected an instant such as'],
+    [['--start', 'tomorrow'], 'expected now, or an instant such as'],
     [['--ledger', 'x.jsonl'], '--ledger needs --journal'],
     [['--credentials', 'none.json', '--verify'], '--verify needs --http and --token'],
   ])('%j is refused in plain words', async (words, message) => {
