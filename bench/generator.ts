@@ -123,6 +123,8 @@ export async function generate(options: GeneratorOptions): Promise<GeneratorResu
   }
 }
 
+const KEEP_ALIVE_SECONDS = 60
+
 /** Handshakes at a time: a reconnect storm is another test. */
 const CONNECTING_MAX = 200
 
@@ -197,7 +199,7 @@ class Client {
 
   async connect(): Promise<void> {
     const { host, port, receipts } = this.#options
-    const { clientId, password } = this.#terminal
+    const { clientId } = this.#terminal
     const socket = openSocket({ host, port, noDelay: true })
     this.#socket = socket
     socket.on('data', (chunk: Buffer) => this.#read(chunk))
@@ -213,7 +215,7 @@ class Client {
         }
         socket.write(packet)
       })
-    const connack = await answer(2, connectPacket(clientId, password))
+    const connack = await answer(2, connectPacket(this.#terminal, KEEP_ALIVE_SECONDS))
     if (connack[1] !== 0) throw new Error(`${clientId}: CONNACK ${connack[1]}`)
     if (receipts) {
       const suback = await answer(9, subscribePacket(`hub/v1/${clientId}/receipt`))
@@ -307,20 +309,22 @@ class SaleTemplate {
   readonly #idAt: number
   readonly #eventAt: number
   readonly #serialAt: number
+  readonly #soldAtAt: number
   readonly #eventPrefix: string
 
   constructor(clientId: string, index: number, { run, model }: GeneratorOptions) {
     const topic = Buffer.from(`hub/v1/${clientId}/sale`)
-    const terminal = String(index).padStart(5, '0')
     const number = '0'.repeat(NUMBER_DIGITS)
-    this.#eventPrefix = `${run}-${terminal}-`
+    this.#eventPrefix = `${run}-${digits(index, TERMINAL_DIGITS)}-`
+    const serial = serialOf(run, index, 0)
+    const soldAt = new Date().toISOString()
     const payload = JSON.stringify({
       event_id: `${this.#eventPrefix}${number}`,
-      serial: `${run}${terminal}${number}`,
+      serial,
       model,
-      price: 28_500_000,
+      price: PRICE,
       currency: 'IDR',
-      sold_at: new Date().toISOString(),
+      sold_at: soldAt,
       channel: 'walk_in',
     })
     const header = fixedHeader(0x32, 2 + topic.length + 2 + payload.length)
@@ -329,7 +333,8 @@ class SaleTemplate {
     this.#idAt = header.length + 2 + topic.length
     const payloadAt = this.#idAt + 2
     this.#eventAt = payloadAt + payload.indexOf(`${this.#eventPrefix}${number}`) + this.#eventPrefix.length
-    this.#serialAt = payloadAt + payload.indexOf(`${run}${terminal}${number}`) + run.length + terminal.length
+    this.#serialAt = payloadAt + payload.indexOf(serial) + serial.length - NUMBER_DIGITS
+    this.#soldAtAt = payloadAt + payload.indexOf(soldAt)
   }
 
   write(target: Buffer, at: number, id: number, number: number): void {
@@ -337,6 +342,7 @@ class SaleTemplate {
     target.writeUInt16BE(id, at + this.#idAt)
     writeDigits(target, at + this.#eventAt, number)
     writeDigits(target, at + this.#serialAt, number)
+    instant().copy(target, at + this.#soldAtAt)
   }
 
   /** Which sale a receipt is for. */
@@ -351,7 +357,29 @@ class SaleTemplate {
   }
 }
 
+const TERMINAL_DIGITS = 5
 const NUMBER_DIGITS = 9
+
+const digits = (number: number, count: number): string => String(number).padStart(count, '0')
+
+/** The serial that the nth terminal sells with its nth sale, both counted from 0. */
+export const serialOf = (run: string, terminal: number, sale: number): string =>
+  `${run}${digits(terminal, TERMINAL_DIGITS)}${digits(sale, NUMBER_DIGITS)}`
+
+/** Of each sale, whole rupiah. */
+export const PRICE = 28_500_000
+
+const now = { ms: 0, bytes: Buffer.alloc(0) }
+
+/** Now as ISO 8601; made once a millisecond. */
+function instant(): Buffer {
+  const ms = Date.now()
+  if (ms !== now.ms) {
+    now.ms = ms
+    now.bytes = Buffer.from(new Date(ms).toISOString())
+  }
+  return now.bytes
+}
 
 function writeDigits(target: Buffer, at: number, number: number): void {
   for (let i = at + NUMBER_DIGITS - 1, rest = number; i >= at; i--) {
@@ -360,17 +388,18 @@ function writeDigits(target: Buffer, at: number, number: number): void {
   }
 }
 
-function connectPacket(clientId: string, password: string): Buffer {
-  const keepAliveSeconds = 60
+/** CONNECT, clean session. */
+export function connectPacket({ clientId, password }: Terminal, keepAliveSeconds: number): Buffer {
   const fields = [clientId, clientId, password].map((field) => Buffer.from(field))
   const body = Buffer.concat([
-    Buffer.from([0, 4, 0x4d, 0x51, 0x54, 0x54, 4, 0xc2, 0, keepAliveSeconds]),
+    Buffer.from([0, 4, 0x4d, 0x51, 0x54, 0x54, 4, 0xc2, keepAliveSeconds >> 8, keepAliveSeconds & 0xff]),
     ...fields.flatMap((field) => [lengthOf(field), field]),
   ])
   return Buffer.concat([fixedHeader(0x10, body.length), body])
 }
 
-function subscribePacket(filter: string): Buffer {
+/** SUBSCRIBE at QoS 1, packet identifier 1. */
+export function subscribePacket(filter: string): Buffer {
   const bytes = Buffer.from(filter)
   const body = Buffer.concat([Buffer.from([0, 1]), lengthOf(bytes), bytes, Buffer.from([1])])
   return Buffer.concat([fixedHeader(0x82, body.length), body])
