@@ -1,6 +1,7 @@
 /**
- * The thread that owns the embedded store's file: every call here may wait for a disk, so none of it runs on the
- * event loop. `sqlite.ts` opens two such threads on one file, a writer and a reader (WAL: neither waits for the other).
+ * A thread on the embedded store's file: every call here may wait for a disk, so none of it runs on the event loop.
+ * `sqlite.ts` opens three on one file (WAL: none waits for another): a writer, a reader, and one that carries the log
+ * over into the database, which would otherwise happen within every so many commits and hold up their acknowledgements.
  *
  * `commit` interprets a batch as `redis.lua` does; the two are to be read side by side.
  */
@@ -14,7 +15,9 @@ import type { LaneRow, Walk } from './lanes.ts'
 import { MIGRATIONS } from './sqlite-migrations.ts'
 import type { Head, Member } from './store.ts'
 
-const { file, readOnly } = workerData as { file: string; readOnly: boolean }
+export type Role = 'writer' | 'reader' | 'checkpointer'
+
+const { file, role } = workerData as { file: string; role: Role }
 const db = open()
 
 function open(): DatabaseSync {
@@ -24,8 +27,9 @@ function open(): DatabaseSync {
     PRAGMA synchronous = FULL;
     PRAGMA cache_size = -65536;
     PRAGMA temp_store = MEMORY;
+    PRAGMA wal_autocheckpoint = 0;
   `)
-  if (!readOnly) migrate(database)
+  if (role === 'writer') migrate(database)
   return database
 }
 
@@ -263,6 +267,15 @@ export function heads(stream: Stream): Head[] {
 /** A full or failing disk shows at a write and its fsync only: what the file says already is written once more. */
 export function ping(): void {
   db.exec(`PRAGMA user_version = ${MIGRATIONS.length}`)
+}
+
+/** Pages in the log from which on a checkpoint waits for a moment without writers, so that the log begins anew: 64 MiB. */
+const LOG_PAGES_MAX = 16_384
+
+/** Carries over what is in the log now. Holds up no writer, except for the little that came meanwhile in a long log. */
+export function checkpoint(): void {
+  const { log } = sql('PRAGMA wal_checkpoint(PASSIVE)').get() as { log: number }
+  if (log > LOG_PAGES_MAX) sql('PRAGMA wal_checkpoint(RESTART)').get()
 }
 
 /** A consistent copy while running: SQLite's online backup. */

@@ -8,9 +8,12 @@ import { Piscina } from 'piscina'
 import { parseEntryId, type Stream } from '../contract/ledger.ts'
 import { decodeOutcome, decodeRecord, encodeBatch, mergeMembers } from './batch.ts'
 import { endOf, entryOfRow, type LaneRow, pageOf, walkFrom } from './lanes.ts'
+import type { Role } from './sqlite-worker.ts'
 import type { Head, Member, Position, Store } from './store.ts'
 
 export const STORE_FILE = 'hub.db'
+
+const CHECKPOINT_MS = 500
 
 export interface SqliteStore extends Store {
   /** A consistent copy of the store in a new file, while running. */
@@ -25,9 +28,19 @@ export interface SqliteOptions {
 export async function openSqliteStore({ dataDir }: SqliteOptions): Promise<SqliteStore> {
   mkdirSync(dataDir, { recursive: true })
   const file = join(dataDir, STORE_FILE)
-  const writer = openThread(file, false)
+  const writer = openThread(file, 'writer')
   await writer.run('heads', 'ledger')
-  const reader = openThread(file, true)
+  const reader = openThread(file, 'reader')
+  const checkpointer = openThread(file, 'checkpointer')
+  let checkpointing: Promise<unknown> | null = null
+  const checkpoints = setInterval(() => {
+    // A failed one is no loss: the log is as durable as the database, and the next one carries it over.
+    checkpointing ??= checkpointer.run('checkpoint').then(
+      () => (checkpointing = null),
+      () => (checkpointing = null),
+    )
+  }, CHECKPOINT_MS)
+  checkpoints.unref()
 
   async function page(stream: Stream, position: Position, limit: number, newestFirst: boolean) {
     const walk = walkFrom(position, limit, newestFirst)
@@ -77,16 +90,18 @@ export async function openSqliteStore({ dataDir }: SqliteOptions): Promise<Sqlit
       await writer.run('backup', target)
     },
     async close() {
-      await Promise.all([writer.close(), reader.close()])
+      clearInterval(checkpoints)
+      await checkpointing
+      await Promise.all([writer, reader, checkpointer].map((thread) => thread.close()))
     },
   }
 }
 
 /** One thread, so that calls are answered in the order they were made. */
-function openThread(file: string, readOnly: boolean) {
+function openThread(file: string, role: Role) {
   const pool = new Piscina({
     filename: new URL('./sqlite-worker.ts', import.meta.url).href,
-    workerData: { file, readOnly },
+    workerData: { file, role },
     minThreads: 1,
     maxThreads: 1,
     idleTimeout: Number.POSITIVE_INFINITY,
