@@ -176,23 +176,27 @@ export function startIntake(services: IntakeServices): Intake {
 
   /** A message that a decider cannot cope with must not hold up the others for ever: it goes to quarantine. */
   function decide(work: Work, docs: BatchDocs): Decision {
-    const moment = { nowMs: now(), timezone }
     try {
-      return deciderOf(work.decoded).decide(work.decoded, docs.of(work.keys), work.keys, moment)
+      return decideOn(work, docs)
     } catch (error) {
       const received = `${(error as Error).name}: ${(error as Error).message}`
       const fault = { field: 'payload', expected: 'a message this hub can decide', received }
       work.decoded = { kind: 'undecodable', inbound: work.inbound, errors: [fault], answerTo: null }
       work.keys = deciderOf(work.decoded).keys(work.decoded)
-      return deciderOf(work.decoded).decide(work.decoded, docs.of(work.keys), work.keys, moment)
+      return decideOn(work, docs)
     }
+  }
+
+  function decideOn({ decoded, keys }: Work, docs: BatchDocs): Decision {
+    const decider = deciderOf(decoded)
+    return decider.decide(decoded, docs.of(decider.readsAgain, keys), keys, { nowMs: now(), timezone })
   }
 
   async function readDocs(open: readonly Work[], round: number, holdUntilMs: number): Promise<BatchDocs> {
     const wanted = new Set<Key>()
     for (const { decoded, keys } of open) {
-      const { lazy = [] } = deciderOf(decoded)
-      for (const name in keys) if (round > 1 || !lazy.includes(name)) wanted.add(keys[name] as Key)
+      const { reads, readsAgain } = deciderOf(decoded)
+      for (const name of round === 1 ? reads : readsAgain) wanted.add(keys[name] as Key)
     }
     const list = [...wanted]
     const found = await holding(holdUntilMs, () => store.read(list))
@@ -241,9 +245,9 @@ class BatchDocs {
     }
   }
 
-  of(keys: Keys<string>): Docs<string> {
+  of(names: readonly string[], keys: Keys<string>): Docs<string> {
     const docs: Record<string, Doc | null> = {}
-    for (const name in keys) docs[name] = this.#docs.get(keys[name] as Key) ?? null
+    for (const name of names) docs[name] = this.#docs.get(keys[name] as Key) ?? null
     return docs
   }
 

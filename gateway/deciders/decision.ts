@@ -8,8 +8,10 @@ import type { Doc, Proposal } from '../store/store.ts'
 /** `Name` is what the decider calls a document; its key says where it is. */
 export interface Decider<Message, Name extends string = string> {
   readonly keys: (message: Message) => Keys<Name>
-  /** Locks that hardly ever stand: read only once the store has said that one is held, and null till then. */
-  readonly lazy?: readonly Name[]
+  /** What is read before the first decision; the other documents are null then. */
+  readonly reads: readonly Name[]
+  /** What is read before it decides again, because the store has said that a lock is held or a version has moved on. */
+  readonly readsAgain: readonly Name[]
   readonly decide: (message: Message, docs: Docs<Name>, keys: Keys<Name>, moment: Moment) => Decision
 }
 

@@ -60,7 +60,23 @@ export interface SaleReport {
 type Name = 'serial' | 'rejected' | 'event' | 'registration' | 'dealer' | 'prices' | Reference
 type Reference = 'serialsImport' | 'dealersImport' | 'pricesImport'
 
-export const saleDecider: Decider<SaleReport, Name> = { keys, lazy: ['event', 'rejected'], decide }
+const READS = [
+  'serial',
+  'registration',
+  'dealer',
+  'prices',
+  'serialsImport',
+  'dealersImport',
+  'pricesImport',
+] as const satisfies readonly Name[]
+
+/** An event's own locks hardly ever stand: nobody asks for them until one was found held. */
+export const saleDecider: Decider<SaleReport, Name> = {
+  keys,
+  reads: READS,
+  readsAgain: [...READS, 'event', 'rejected'],
+  decide,
+}
 
 function keys({ name, event }: SaleReport): Keys<Name> {
   return {

@@ -20,6 +20,8 @@ export interface StatusReport {
 
 export const statusDecider: Decider<StatusReport, 'vehicle'> = {
   keys: ({ event }) => ({ vehicle: vehicleKey(event.serial) }),
+  reads: ['vehicle'],
+  readsAgain: ['vehicle'],
   decide: decideStatus,
 }
 
@@ -57,6 +59,8 @@ export interface HealthReport {
 
 export const healthDecider: Decider<HealthReport, 'health'> = {
   keys: ({ name }) => ({ health: healthKey(deviceId(name)) }),
+  reads: ['health'],
+  readsAgain: ['health'],
   decide: decideHealth,
 }
 

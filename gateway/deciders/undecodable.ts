@@ -33,6 +33,8 @@ export function quarantineId({ inbound: { topic, sender, payload } }: Undecodabl
 
 export const undecodableDecider: Decider<Undecodable, 'kept'> = {
   keys: (message) => ({ kept: quarantineKey(quarantineId(message)) }),
+  reads: ['kept'],
+  readsAgain: ['kept'],
   decide,
 }
 

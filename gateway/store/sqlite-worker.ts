@@ -12,6 +12,7 @@ import { entryId, type Stream } from '../contract/ledger.ts'
 import { type Batch, encodeRecord, recordHead } from './batch.ts'
 import { nameOfKey } from './keys.ts'
 import type { LaneRow, Walk } from './lanes.ts'
+import { type PackedStrings, unpack } from './packed-strings.ts'
 import { MIGRATIONS } from './sqlite-migrations.ts'
 import type { Head, Member } from './store.ts'
 
@@ -61,8 +62,16 @@ function sql(statement: string): StatementSync {
 const getRecord = (key: string): string | undefined =>
   (sql('SELECT record FROM docs WHERE key = ?').get(key) as { record: string } | undefined)?.record
 
+/** A batch on its way between threads. */
+export interface PackedBatch {
+  readonly keys: PackedStrings
+  readonly texts: PackedStrings
+  readonly control: Int32Array
+}
+
 /** @returns one answer per proposal, in the form of `decodeOutcome`. Throws when nothing was applied. */
-export function commit(batch: Batch): string[] {
+export function commit(packed: PackedBatch): string[] {
+  const batch = { keys: unpack(packed.keys), texts: unpack(packed.texts), control: packed.control }
   db.exec('BEGIN IMMEDIATE')
   try {
     const answers = interpret(batch)
@@ -83,7 +92,11 @@ interface StreamHead {
   grew: boolean
 }
 
-function interpret({ keys, texts, control }: Batch): string[] {
+function interpret({
+  keys,
+  texts,
+  control,
+}: Pick<Batch, 'keys' | 'texts'> & { control: Int32Array }): string[] {
   const now = Date.now()
   const num = (position: number): number => control[position - 1] as number
   const key = (position: number): string => keys[num(position) - 1] as string
@@ -219,8 +232,8 @@ const versionOf = (record: string | undefined): number =>
   record === undefined ? 0 : Number.parseInt(record, 10)
 
 /** @returns the record of each key, or null. */
-export function read(keys: readonly string[]): (string | null)[] {
-  return keys.map((key) => getRecord(key) ?? null)
+export function read(keys: PackedStrings): (string | null)[] {
+  return unpack(keys).map((key) => getRecord(key) ?? null)
 }
 
 export function range(query: {

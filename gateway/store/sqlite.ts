@@ -8,6 +8,7 @@ import { Piscina } from 'piscina'
 import { parseEntryId, type Stream } from '../contract/ledger.ts'
 import { decodeOutcome, decodeRecord, encodeBatch, mergeMembers } from './batch.ts'
 import { endOf, entryOfRow, type LaneRow, pageOf, walkFrom } from './lanes.ts'
+import { pack } from './packed-strings.ts'
 import type { Role } from './sqlite-worker.ts'
 import type { Head, Member, Position, Store } from './store.ts'
 
@@ -51,12 +52,14 @@ export async function openSqliteStore({ dataDir }: SqliteOptions): Promise<Sqlit
 
   return {
     async read(keys) {
-      const records: (string | null)[] = await reader.run('read', keys)
+      const records: (string | null)[] = await reader.run('read', pack(keys))
       return records.map((record) => (record === null ? null : decodeRecord(record)))
     },
     async commit(proposals) {
       const batch = encodeBatch(proposals)
-      const answers: string[] = await writer.run('commit', batch)
+      const control = Int32Array.from(batch.control)
+      const packed = { keys: pack(batch.keys), texts: pack(batch.texts), control }
+      const answers: string[] = await writer.run('commit', packed)
       return answers.map((answer) => decodeOutcome(answer, batch.keys))
     },
     async range(names, { min = -Infinity, max = Infinity, after, limit }) {
