@@ -28,7 +28,7 @@ import { answerBrokenRequest, Problem, sendProblem } from './problem.ts'
 import { type Readiness, watchReadiness } from './readiness.ts'
 import { devicesRoutes } from './routes/devices.ts'
 import { ledgerRoutes } from './routes/ledger.ts'
-import { monitoringRoutes } from './routes/monitoring.ts'
+import { MONITORS, monitoringRoutes } from './routes/monitoring.ts'
 import { quarantineRoutes } from './routes/quarantine.ts'
 import { salesRoutes } from './routes/sales.ts'
 import { serialsRoutes } from './routes/serials.ts'
@@ -71,17 +71,22 @@ export function buildApp(services: HttpServices): App {
     hsts: false,
   })
   app.register(rateLimit, {
+    global: false,
     max: LIMITS.requestsPerWindow,
     timeWindow: LIMITS.windowMs,
     cache: LIMITS.addressesCounted,
+    // Asked often, by machines that must not be kept waiting by who else sits behind their address.
+    allowList: (request) => MONITORS.has(request.routeOptions.url ?? ''),
     errorResponseBuilder: (_request, { max, after }) =>
       new Problem(429, `More than ${max} requests; try again in ${after}`),
   })
+  // One count for everything, before a token is looked at: guessing tokens is a request like any other.
+  app.after(() => app.addHook('onRequest', app.rateLimit()))
   app.register(swagger, { openapi: OPENAPI, transform: jsonSchemaTransform })
   app.register(swaggerUi, { routePrefix: '/docs', staticCSP: DOCS_CSP })
   app.after(() => {
     const store = guardStore(services.store)
-    app.setNotFoundHandler({ preHandler: app.rateLimit() }, (request) => {
+    app.setNotFoundHandler((request) => {
       throw notFound(request)
     })
     monitoringRoutes(app, { ...services, readiness, version })

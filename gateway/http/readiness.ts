@@ -56,9 +56,9 @@ export function watchReadiness({ checks, puback, log }: ReadinessServices): Read
     const isChange = before?.state !== state
     const since = isChange ? new Date().toISOString() : before.since
     states.set(part, { state, detail, since })
-    if (state === 'down' && isChange) log.warn({ part, detail }, `${part} is down`)
+    if (state === 'down' && isChange) log.warn({ part, detail }, `${part}: down`)
     if (state === 'up' && before?.state === 'down') {
-      log.info({ part, detail, downSince: before.since }, `${part} is up again`)
+      log.info({ part, detail, downSince: before.since }, `${part}: up again`)
     }
   }
 

@@ -17,8 +17,8 @@ const report = {
   parts: z.object({ store: partState, broker: partState, metrics: partState }),
 }
 
-/** Asked often, by machines: neither counted against anybody nor written down. */
-const UNCOUNTED = { config: { rateLimit: false }, logLevel: 'warn' } as const
+/** What machines ask, and often: neither counted against anybody nor written down. */
+export const MONITORS: ReadonlySet<string> = new Set(['/healthz', '/readyz', '/metrics'])
 
 export interface MonitoringServices extends Pick<HttpServices, 'monitoring' | 'timezone'> {
   readonly readiness: Pick<Readiness, 'look'>
@@ -33,7 +33,7 @@ export function monitoringRoutes(
   app.get(
     '/healthz',
     {
-      ...UNCOUNTED,
+      logLevel: 'warn',
       schema: {
         tags: ['monitoring'],
         summary: 'Whether the process lives',
@@ -46,7 +46,7 @@ export function monitoringRoutes(
   app.get(
     '/readyz',
     {
-      ...UNCOUNTED,
+      logLevel: 'warn',
       schema: {
         tags: ['monitoring'],
         summary: 'Whether store, broker and metrics answer, each with its state',
@@ -77,7 +77,7 @@ export function monitoringRoutes(
   app.get(
     '/metrics',
     {
-      ...UNCOUNTED,
+      logLevel: 'warn',
       schema: {
         tags: ['monitoring'],
         summary: 'Figures for Prometheus',

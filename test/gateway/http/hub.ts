@@ -1,0 +1,127 @@
+/** The HTTP side over a real store and a real intake, without a port: what is said is committed, then asked for. */
+import type { LightMyRequestResponse } from 'fastify'
+import { pino } from 'pino'
+import { createIdentify } from '../../../gateway/customers.ts'
+import { createDecode } from '../../../gateway/decode.ts'
+import { buildApp } from '../../../gateway/http/app.ts'
+import { createMonitoring } from '../../../gateway/http/monitoring.ts'
+import type { HttpServices } from '../../../gateway/http/services.ts'
+import { startIntake } from '../../../gateway/intake.ts'
+import { replayQuarantine } from '../../../gateway/quarantine.ts'
+import type { Store } from '../../../gateway/store/store.ts'
+import { addToken, type Role } from '../../../gateway/tokens.ts'
+
+export interface HttpHub extends AsyncDisposable {
+  readonly app: ReturnType<typeof buildApp>
+  /** As a device says it, on `hub/v1/{device}/{kind}`; a string is sent as it is. Resolves after the commit. */
+  say(device: string, kind: string, payload: object | string): Promise<void>
+  token(role: Role): Promise<string>
+  /** GET, with a token of this role (null: with none). */
+  get(url: string, role?: Role | null): Promise<LightMyRequestResponse>
+  post(url: string, role: Role): Promise<LightMyRequestResponse>
+  readonly connected: Set<string>
+}
+
+export function openHttpHub(store: Store, overrides: Partial<HttpServices> = {}): HttpHub {
+  const connected = new Set<string>()
+  const log = pino({ level: 'silent' })
+  const decode = createDecode({
+    serialPattern: /^[A-Z0-9]{6,32}$/,
+    identify: createIdentify('a secret of the tests'),
+    onUnknownFields: () => {},
+  })
+  const intake = startIntake({
+    store,
+    decode,
+    timezone: 'Asia/Jakarta',
+    now: Date.now,
+    onReceipt: () => {},
+    onBatch: (batch) => monitoring.observeBatch(batch),
+  })
+  const projector = {
+    state: { ok: true, holdsLease: true, caughtUpAtMs: Date.now(), entries: 0, lastError: null },
+  }
+  const broker = {
+    isConnected: (id: string) => connected.has(id),
+    addresses: { plainPort: 1883, tlsPort: null },
+    stats: { connections: 0, received: 0, acknowledged: 0, refused: new Map<string, number>() },
+  }
+  const monitoring = createMonitoring({
+    broker,
+    intake,
+    receipts: { stats: { delivered: 0, inFlight: 0, sweepsWaiting: 0 } },
+    projector,
+  })
+  const app = buildApp({
+    store,
+    broker,
+    metrics: { ping: async () => {} },
+    projector,
+    monitoring,
+    replay: (id) => replayQuarantine({ store, decode, accept: intake.accept }, id),
+    timezone: 'Asia/Jakarta',
+    log,
+    ...overrides,
+  })
+
+  const tokens = new Map<Role, Promise<string>>()
+  function token(role: Role): Promise<string> {
+    const found = tokens.get(role) ?? addToken(store, role)
+    tokens.set(role, found)
+    return found
+  }
+  const headersOf = async (role: Role | null): Promise<Record<string, string>> =>
+    role === null ? {} : { authorization: `Bearer ${await token(role)}` }
+
+  return {
+    app,
+    connected,
+    token,
+    say: (device, kind, payload) =>
+      intake.accept({
+        topic: `hub/v1/${device}/${kind}`,
+        sender: device,
+        payload: Buffer.from(typeof payload === 'string' ? payload : JSON.stringify(payload)),
+      }),
+    get: async (url, role = 'admin') => app.inject({ method: 'GET', url, headers: await headersOf(role) }),
+    post: async (url, role) => app.inject({ method: 'POST', url, headers: await headersOf(role) }),
+    [Symbol.asyncDispose]: async () => {
+      await app.close()
+    },
+  }
+}
+
+let serials = 0
+/** A serial that no other sale of this file has. */
+export const newSerial = (): string => `HTTP${String(++serials).padStart(8, '0')}`
+
+export const sale = (changes: Record<string, unknown> = {}) => {
+  const serial = newSerial()
+  return {
+    event_id: `e-${serial}`,
+    serial,
+    model: 'EV-1',
+    price: 28_500_000,
+    currency: 'IDR',
+    sold_at: '2026-11-22T08:15:30.123Z',
+    ...changes,
+  }
+}
+
+/** Every page of a list, from its beginning to where nothing is left. */
+export async function allPages(
+  hub: HttpHub,
+  url: string,
+  role: Role = 'admin',
+): Promise<Record<string, unknown>[]> {
+  const items: Record<string, unknown>[] = []
+  const next = new URL(url, 'http://hub')
+  for (;;) {
+    const response = await hub.get(`${next.pathname}${next.search}`, role)
+    if (response.statusCode !== 200) throw new Error(response.body)
+    const page = response.json()
+    items.push(...page.items)
+    if (page.next === null) return items
+    next.searchParams.set('after', page.next)
+  }
+}
