@@ -5,7 +5,7 @@
  *   waiting ──► handling ──► accepted ──► acknowledged     `done()`: Aedes writes PUBACK or PUBREC
  *                       └──► failed                        `done(error)`: Aedes drops the connection, the sender sends again
  *
- * A message waits while too many are being handled. Nothing here throws or rejects, whatever the handler does; a
+ * A message waits while too many are being handled; a sender with too many unacknowledged is not read from. Nothing here throws or rejects, whatever the handler does; a
  * handler that does not answer in time has failed.
  */
 import type { BrokerHandlers, BrokerStats, Message } from './broker.ts'
@@ -25,8 +25,17 @@ interface Pending {
   next: Pending | null
 }
 
+/** Stops and goes on reading from a sender. */
+export interface Reading {
+  pause(): void
+  resume(): void
+}
+
 /** The unacknowledged messages of one sender, oldest first. */
 export class SenderQueue {
+  readonly reading: Reading | null
+  paused = false
+  length = 0
   head: Pending | null = null
   tail: Pending | null = null
   /** The oldest one that is waiting. */
@@ -35,6 +44,13 @@ export class SenderQueue {
   /** When the sender's allowance is full again (GCRA's theoretical arrival time). */
   fullAgainMs = 0
   delay: NodeJS.Timeout | null = null
+  /** A message failed: nothing behind it may be acknowledged, and its connection is about to be closed. */
+  failed = false
+
+  /** @param reading null: there is nothing to read from */
+  constructor(reading: Reading | null) {
+    this.reading = reading
+  }
 }
 
 /** Overdue handlers are looked for this often; exactness is not needed. */
@@ -70,6 +86,7 @@ export class Acknowledger {
 
   /** Hands a message to the handler; `done` is called once, or never when the queue is dropped before. */
   push(queue: SenderQueue, message: Message, done: Done): void {
+    if (queue.failed) return
     const nowMs = performance.now()
     const pending: Pending = {
       message,
@@ -89,6 +106,11 @@ export class Acknowledger {
     queue.tail = pending
     queue.waiting ??= pending
     this.#stats.pending++
+    // Aedes reads on while messages are unacknowledged, one socket chunk for each that comes.
+    if (++queue.length >= this.#limits.messagesInFlightPerClient && !queue.paused) {
+      queue.paused = true
+      queue.reading?.pause()
+    }
     this.#start(queue)
   }
 
@@ -96,6 +118,7 @@ export class Acknowledger {
   drop(queue: SenderQueue): void {
     for (let pending = queue.waiting; pending !== null; pending = pending.next) this.#stats.pending--
     queue.head = queue.tail = queue.waiting = null
+    queue.length = 0
     this.#stalled.delete(queue)
     this.#forget(queue)
   }
@@ -160,8 +183,12 @@ export class Acknowledger {
       pending.failure = failure
     }
     if (queue.head === pending) this.#release(queue)
-    this.#start(queue)
-    if (this.#stalled.size > 0) this.#startStalled()
+    if (this.#stalled.size === 0) {
+      this.#start(queue)
+    } else {
+      if (queue.waiting !== null) this.#stalled.add(queue) // no sender goes before those that wait
+      this.#startStalled()
+    }
     if (this.#whenIdle !== null) this.#checkIdle()
   }
 
@@ -175,20 +202,28 @@ export class Acknowledger {
 
   /** Acknowledges from the oldest on, up to the first that is not settled yet. */
   #release(queue: SenderQueue): void {
-    if (queue.delay !== null) return
-    for (let pending = queue.head; pending !== null; pending = queue.head) {
-      if (pending.state === 'failed') {
-        this.#fail(queue, pending)
-        return
-      }
-      if (pending.state !== 'accepted') return
-      if (pending.notBeforeMs > 0 && this.#delayed(queue, pending.notBeforeMs)) return
+    while (queue.head !== null && this.#mayRelease(queue, queue.head)) {
+      const pending = queue.head
       queue.head = pending.next
       if (queue.head === null) queue.tail = null
+      queue.length--
       this.#stats.acknowledged++
       pending.done()
     }
-    this.#forget(queue)
+    if (queue.head === null) this.#forget(queue)
+    if (queue.paused && queue.length < this.#limits.messagesInFlightPerClient) {
+      queue.paused = false
+      queue.reading?.resume()
+    }
+  }
+
+  #mayRelease(queue: SenderQueue, pending: Pending): boolean {
+    if (pending.state === 'failed') {
+      this.#fail(queue, pending)
+      return false
+    }
+    if (pending.state !== 'accepted' || queue.delay !== null) return false
+    return pending.notBeforeMs === 0 || !this.#delayed(queue, pending.notBeforeMs)
   }
 
   #delayed(queue: SenderQueue, notBeforeMs: number): boolean {
@@ -202,8 +237,10 @@ export class Acknowledger {
   }
 
   #fail(queue: SenderQueue, pending: Pending): void {
+    queue.failed = true
     this.drop(queue)
-    pending.done(pending.failure)
+    // Not at once: acknowledgements of what came before may still be on their way to the socket.
+    setImmediate(pending.done, pending.failure)
   }
 
   #failOverdue(): void {

@@ -26,6 +26,7 @@ interface ClientInternals {
   readonly _parser: Parser
   readonly will: object | null
   pause(): void
+  resume(): void
   waitForDrain(callback: (error?: Error | null) => void): void
 }
 
@@ -44,7 +45,7 @@ export function parserOf(client: Client): Parser {
  */
 export function readWhole(stream: Duplex): void {
   const read = stream.read
-  stream.read = () => read.call(stream, stream.readableLength || undefined)
+  stream.read = (size?: number | null) => read.call(stream, size ?? (stream.readableLength || undefined))
 }
 
 /** Whether this packet is the client's will, being published because the client was lost. */
@@ -54,8 +55,9 @@ export const isWill = (client: Client, packet: object): boolean => internalsOf(c
 export const waitForDrain = (client: Client, callback: (error?: Error | null) => void): void =>
   internalsOf(client).waitForDrain(callback)
 
-/** Reads nothing more from the client's socket. */
+/** Reads nothing more from the client's socket, until `resume`. */
 export const pause = (client: Client): void => internalsOf(client).pause()
+export const resume = (client: Client): void => internalsOf(client).resume()
 
 /** What Aedes' errors mean that a connection ends with; null: nothing was refused, the network failed. */
 export function reasonOf(error: Error & { code?: unknown }): RefusalReason | null {

@@ -20,7 +20,7 @@ import type { Logger } from 'pino'
 import { ROOT } from '../gateway/contract/topics.ts'
 import { checkLogin, type Rights, rightsOf } from './access.ts'
 import { Acknowledger, SenderQueue } from './acknowledge.ts'
-import { isWill, pause, readWhole, reasonOf } from './aedes-internals.ts'
+import { isWill, pause, readWhole, reasonOf, resume } from './aedes-internals.ts'
 import type { Broker, BrokerHandlers, BrokerStats, Credentials, Message, Principal } from './broker.ts'
 import { checkConnect } from './connect-rules.ts'
 import { FanOut } from './fan-out.ts'
@@ -122,7 +122,7 @@ export async function openEmbeddedBroker(options: EmbeddedBrokerOptions): Promis
       client,
       entrance,
       closed,
-      queue: new SenderQueue(),
+      queue: new SenderQueue({ pause: () => pause(client), resume: () => resume(client) }),
       connect: null,
       login: null,
     }
@@ -272,7 +272,7 @@ export async function openEmbeddedBroker(options: EmbeddedBrokerOptions): Promis
     }
     const message: Message = { topic: packet.topic, payload: packet.payload as Buffer, sender: principal }
     // A will has no connection any more to be acknowledged on, nor to be in order with.
-    acknowledger.push(will ? new SenderQueue() : connection.queue, message, done)
+    acknowledger.push(will ? new SenderQueue(null) : connection.queue, message, done)
   }
 
   function checkPublish(
@@ -364,7 +364,15 @@ export async function openEmbeddedBroker(options: EmbeddedBrokerOptions): Promis
         continue
       }
       mailboxes.listen(topic, window, Math.max(...granted.map(([, qos]) => qos)) as Qos)
-      if (newFilters.some((filter) => matches(filter, topic))) options.listening(topic)
+      if (newFilters.some((filter) => matches(filter, topic))) tellListening(topic)
+    }
+  }
+
+  function tellListening(topic: string): void {
+    try {
+      options.listening(topic)
+    } catch (error) {
+      log.error({ err: error, topic }, 'what waits for a mailbox could not be looked for')
     }
   }
 
@@ -426,13 +434,13 @@ export async function openEmbeddedBroker(options: EmbeddedBrokerOptions): Promis
 /** The variable header of a PUBLISH: two bytes of length, a topic, a packet identifier; no topic here is longer. */
 const PUBLISH_HEADER_BYTES = 1_024
 
-/** What a client may still be sent when the broker closes, before its socket is torn down. */
+/** For what a client is still to be sent when the broker closes. */
 const FLUSH_MS = 1_000
 
 async function flush({ client, closed }: Connection): Promise<void> {
   const { conn } = client
-  conn.end()
-  await Promise.race([closed, delay(FLUSH_MS, null, { ref: false })])
+  const flushed = new Promise<void>((resolve) => conn.end(() => resolve()))
+  await Promise.race([flushed, closed, delay(FLUSH_MS, null, { ref: false })])
   conn.destroy()
   await closed
 }

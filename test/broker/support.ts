@@ -69,6 +69,8 @@ export async function openBroker(
     log: pino({ enabled: false }),
     authenticate,
     ...options,
+    // A test may end with messages in its gateway's hands.
+    limits: { closeTimeoutMs: 100, ...options.limits },
     accept: async (message) => {
       accepted.push(message)
       await options.accept?.(message)
