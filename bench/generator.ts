@@ -56,8 +56,13 @@ export interface GeneratorResult {
   readonly receiptsPerSecond: number
   readonly puback: Latencies
   readonly receipt: Latencies
-  /** Of the whole run, with warming up and the last ones waited for. */
-  readonly total: { readonly sent: number; readonly acknowledged: number; readonly receipts: number }
+  /** Of the whole run, with warming up and the last ones waited for; a receipt that came again is no receipt. */
+  readonly total: {
+    readonly sent: number
+    readonly acknowledged: number
+    readonly receipts: number
+    readonly repeatedReceipts: number
+  }
   /** Connections that broke. */
   readonly lost: number
   /** Processor time of the generator over the measured time: near 1, it is the bottleneck itself. */
@@ -117,6 +122,7 @@ export async function generate(options: GeneratorOptions): Promise<GeneratorResu
       sent: sum(clients, (client) => client.sent),
       acknowledged: sum(clients, (client) => client.acknowledged),
       receipts: sum(clients, (client) => client.receipts),
+      repeatedReceipts: sum(clients, (client) => client.repeatedReceipts),
     },
     lost: sum(clients, (client) => (client.lost ? 1 : 0)),
     cores: (user + system) / 1_000 / elapsedMs,
@@ -165,6 +171,7 @@ class Client {
   sent = 0
   acknowledged = 0
   receipts = 0
+  repeatedReceipts = 0
   lost = false
   readonly #terminal: Terminal
   readonly #options: GeneratorOptions
@@ -177,6 +184,7 @@ class Client {
   /** By packet identifier, and by sale: when it was due. */
   readonly #dueById: Float64Array
   readonly #dueBySale: Float64Array
+  readonly #receipted = new NumberSet()
   /** Due, not sent: the window is full. */
   #overdue: number[] = []
   #rest: Buffer | null = null
@@ -289,13 +297,36 @@ class Client {
     } else if (type === 3) {
       const idAt = body + 2 + bytes.readUInt16BE(body)
       acks.push(bytes.readUInt16BE(idAt))
-      this.receipts++
       const sale = this.#sale.numberIn(bytes.subarray(idAt + 2, body + length))
+      if (!this.#receipted.add(sale)) {
+        this.repeatedReceipts++
+        return
+      }
+      this.receipts++
       const dueMs = this.#dueBySale[sale % RECEIPT_LAG_MAX] as number
       if (this.#clock.measuring) this.receipt.recordValue(microseconds(nowMs - dueMs))
     } else {
       this.#onPacket?.(type, bytes.subarray(body, body + length))
     }
+  }
+}
+
+/** Numbers from 0 without large gaps, one bit each. */
+class NumberSet {
+  #bits = new Uint8Array(1024)
+
+  /** @returns whether it is new */
+  add(number: number): boolean {
+    const at = number >> 3
+    if (at >= this.#bits.length) {
+      const bits = new Uint8Array(2 * Math.max(at, this.#bits.length))
+      bits.set(this.#bits)
+      this.#bits = bits
+    }
+    const bit = 1 << (number & 7)
+    const isNew = ((this.#bits[at] as number) & bit) === 0
+    this.#bits[at] = (this.#bits[at] as number) | bit
+    return isNew
   }
 }
 

@@ -7,8 +7,6 @@
  *   hub-redis       the hub on Redis                                      receipts on, metrics to InfluxDB
  *   …-reference     the same, with dealers, prices and a registration ledger imported
  */
-import { mkdtempSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Redis } from 'ioredis'
 import { deviceNames, provision } from '../test/support/devices.ts'
@@ -16,8 +14,8 @@ import { type HubProcess, startHub } from '../test/support/hub-process.ts'
 import { freePort } from '../test/support/ports.ts'
 import { ServerProcess } from '../test/support/server-process.ts'
 import { type RedisOptions, startInflux, startRedis } from '../test/support/services.ts'
-import { TEMPORARY_ROOT } from '../test/support/temporary-folder.ts'
 import { importReferenceData } from './reference-data.ts'
+import { temporaryRoot } from './temporary-root.ts'
 import { untilInfluxHas, verifyLedger } from './verify.ts'
 import { type Load, type Loaded, TERMINALS } from './workload.ts'
 
@@ -58,10 +56,7 @@ export interface Target extends Loaded, AsyncDisposable {
 
 export async function startTarget(name: TargetName, options: StartOptions): Promise<Target> {
   await using started = new AsyncDisposableStack()
-  const root = mkdtempSync(join(tmpdir(), 'dealer-hub-bench-'))
-  started.defer(() => rmSync(root, { recursive: true, force: true }))
-  // Whatever is started below keeps its data there.
-  process.env[TEMPORARY_ROOT] = root
+  started.use(temporaryRoot())
   const target = await (isHub(name)
     ? startHubTarget(name, options, started)
     : startBroker(name, options, started))

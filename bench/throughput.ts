@@ -3,8 +3,8 @@ import type { GeneratorResult } from './generator.ts'
 import { short, table, whole } from './markdown.ts'
 import { cpuSecondsOf, memoryOf } from './process-usage.ts'
 import { median, medianBy } from './statistics.ts'
-import { type StartOptions, startTarget, TARGETS, type TargetName } from './targets.ts'
-import { planLoad, runLoad } from './workload.ts'
+import { isHub, type StartOptions, startTarget, TARGETS, type TargetName } from './targets.ts'
+import { planLoad, runLoad, TERMINALS, WINDOW } from './workload.ts'
 
 export interface ThroughputOptions {
   readonly targets: readonly TargetName[]
@@ -69,56 +69,68 @@ async function measureOnce(
   }
 }
 
-/** The first two columns of figures are medians; what follows is of the run that made the median. */
+/** Two tables: how many, and at what cost. Of each target, the run with the median rate. */
 export function throughputMarkdown(runs: readonly ThroughputRun[]): string {
-  const of = (target: TargetName) => runs.filter((run) => run.target === target)
-  const rate = ({ load }: ThroughputRun) => load.acknowledgedPerSecond
-  /** Of each round, since the machine may change between rounds; then the median. */
-  const ratio = (target: TargetName, baseline: TargetName) => {
-    const ratios = of(target).flatMap((run) => {
-      const other = of(baseline).find(({ repetition }) => repetition === run.repetition)
-      return other === undefined ? [] : [rate(run) / rate(other)]
-    })
-    return ratios.length === 0 ? '–' : median(ratios).toFixed(2)
-  }
   const targets = [...new Set(runs.map(({ target }) => target))]
+  return `## As fast as it goes
+
+${TERMINALS} terminals sell at QoS 1, each with at most ${WINDOW} sales unacknowledged; from the hubs they also get and acknowledge a
+receipt for each. Targets took turns; of each, the run with the median rate. Ratios are of runs of one turn, the median
+of all turns. A generator whose share of a core comes near 1 is the limit itself.
+
+${rates(runs, targets)}
+
+Processor time is of the whole run until InfluxDB had every sale, compiling and warming up included.
+
+${costs(runs, targets)}`
+}
+
+const rateOf = ({ load }: ThroughputRun): number => load.acknowledgedPerSecond
+
+const runsOf = (runs: readonly ThroughputRun[], target: TargetName) =>
+  runs.filter((run) => run.target === target)
+
+function rates(runs: readonly ThroughputRun[], targets: readonly TargetName[]): string {
   const rows = targets.map((target) => {
-    const run = medianBy(of(target), rate)
-    const rates = of(target).map(rate)
-    const cpu = (name: string) => {
-      const us = run.cpuPerSaleUs[name]
-      return us === undefined ? '–' : short(us)
-    }
+    const all = runsOf(runs, target).map(rateOf)
+    const { load } = medianBy(runsOf(runs, target), rateOf)
     return [
       TARGETS[target],
-      `**${whole(rate(run))}**`,
-      `${whole(Math.min(...rates))}–${whole(Math.max(...rates))}`,
-      ratio(target, 'bare'),
-      ratio(target, 'naive'),
-      target.startsWith('hub') ? whole(run.load.receiptsPerSecond) : '–',
-      cpu(target.startsWith('hub') ? 'hub' : 'broker'),
-      cpu('redis'),
-      cpu('influxdb'),
-      cpu('generator'),
-      run.load.cores.toFixed(2),
-      whole(run.peakRssMiB),
-      run.metricsBehindMs === null ? '–' : `${(run.metricsBehindMs / 1000).toFixed(1)} s`,
+      `**${whole(load.acknowledgedPerSecond)}**`,
+      `${whole(Math.min(...all))} – ${whole(Math.max(...all))}`,
+      ratio(runs, target, 'bare'),
+      ratio(runs, target, 'naive'),
+      isHub(target) ? whole(load.receiptsPerSecond) : NOTHING,
+      load.cores.toFixed(2),
     ]
   })
-  const header = [
-    'as fast as it goes',
-    'PUBACKs/s',
-    'min–max',
-    '× bare',
-    '× naive',
-    'receipts/s',
-    'CPU µs a sale: broker or hub',
-    'Redis',
-    'InfluxDB',
-    'generator',
-    'generator’s cores',
-    'peak RSS MiB',
-    'metrics complete after',
-  ]
-  return table(header, rows)
+  const header = ['', 'PUBACKs/s', 'min – max', '× bare', '× naive', 'receipts/s']
+  return table([...header, 'generator’s cores'], rows)
 }
+
+/** Of each round by itself, since the machine may change between rounds; then the median. */
+function ratio(runs: readonly ThroughputRun[], target: TargetName, baseline: TargetName): string {
+  const ratios = runsOf(runs, target).flatMap((run) => {
+    const other = runsOf(runs, baseline).find(({ repetition }) => repetition === run.repetition)
+    return other === undefined ? [] : [rateOf(run) / rateOf(other)]
+  })
+  return ratios.length === 0 ? NOTHING : median(ratios).toFixed(2)
+}
+
+function costs(runs: readonly ThroughputRun[], targets: readonly TargetName[]): string {
+  const rows = targets.map((target) => {
+    const { cpuPerSaleUs, peakRssMiB, metricsBehindMs } = medianBy(runsOf(runs, target), rateOf)
+    const { broker, hub, redis, influxdb, generator } = cpuPerSaleUs
+    const cpu = (us: number | undefined) => (us === undefined ? NOTHING : short(us))
+    return [
+      TARGETS[target],
+      ...[broker ?? hub, redis, influxdb, generator].map(cpu),
+      whole(peakRssMiB),
+      metricsBehindMs === null ? NOTHING : `${(metricsBehindMs / 1000).toFixed(1)} s`,
+    ]
+  })
+  const processes = ['CPU µs a sale: broker', 'Redis', 'InfluxDB', 'generator']
+  return table(['', ...processes, 'peak RSS MiB', 'metrics complete after'], rows)
+}
+
+const NOTHING = '–'

@@ -5,7 +5,7 @@ export const TERMINALS = 110
 export const MODEL = 'EV-2'
 
 /** Unacknowledged sales of one terminal when it sells as fast as it can: enough that no target ever waits for work. */
-const WINDOW = 50
+export const WINDOW = 50
 
 /** More than any target takes; how many serials must be there to be sold. */
 const SALES_PER_SECOND_MAX = 40_000

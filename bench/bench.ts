@@ -1,0 +1,66 @@
+/**
+ * `npm run bench`: how fast the hub is, against bare Aedes and a naive hub on the same machine in the same minutes.
+ * Markdown on standard output, progress on standard error. What is measured is one file each:
+ *
+ *   targets.ts      what is measured, and how it is started; bare.ts and naive.ts are the baselines
+ *   workload.ts     what each of them is given to do; generator.ts does it
+ *   verify.ts       whether a hub holds what it acknowledged: if not, there is no figure
+ *   throughput.ts   as fast as it goes       paced.ts     how long a terminal waits
+ *   soak.ts         memory over time         idle.ts      memory per connection
+ *   micro.ts        parts by themselves      profile.ts   where the time goes
+ */
+import { writeFileSync } from 'node:fs'
+import { idleMarkdown, measureIdle } from './idle.ts'
+import { describeMachine, machineMarkdown } from './machine.ts'
+import { measureMicro, microMarkdown } from './micro.ts'
+import { parseOptions } from './options.ts'
+import { measurePaced, pacedMarkdown } from './paced.ts'
+import { measureProfile, profileMarkdown } from './profile.ts'
+import { measureSoak, soakMarkdown } from './soak.ts'
+import { isHub, TARGET_NAMES } from './targets.ts'
+import { measureThroughput, throughputMarkdown } from './throughput.ts'
+
+const options = parseOptions()
+const { quick, soak, idle, cpuProf, appendfsync } = options
+const isAnyNamed = [options.throughput, options.paced, options.micro, soak, idle, cpuProf].some(Boolean)
+const { throughput, paced, micro } = isAnyNamed ? options : { throughput: true, paced: true, micro: true }
+
+const isWanted = (name: string) => options.reference === true || !name.endsWith('-reference')
+const targets = options.targets ?? TARGET_NAMES.filter(isWanted)
+const hubs = targets.filter(isHub)
+const progress = (what: string): void => console.error(`${new Date().toISOString().slice(11, 19)} ${what}`)
+const common = {
+  targets,
+  appendfsync,
+  progress,
+  repetitions: quick ? 1 : options.repetitions,
+  warmUpMs: quick ? 2000 : 5000,
+  durationMs: quick ? 4000 : options.seconds * 1000,
+}
+
+const machine = describeMachine()
+const results: Record<string, unknown> = { machine }
+console.log(machineMarkdown(machine))
+
+/** Each as soon as it is there: hours later another one may fail. */
+function report<Result>(name: string, result: Result, markdown: (result: Result) => string): void {
+  results[name] = result
+  console.log(`\n${markdown(result)}`)
+  if (options.json !== undefined) writeFileSync(options.json, `${JSON.stringify(results, null, 2)}\n`)
+}
+
+if (throughput) report('throughput', await measureThroughput(common), throughputMarkdown)
+if (paced) {
+  const heatMs = quick ? 1000 : 5000
+  report('paced', await measurePaced({ ...common, heatMs, paces: options.paces }), pacedMarkdown)
+}
+if (micro) report('micro', await measureMicro(common), microMarkdown)
+if (soak) {
+  const load = { durationMs: soak * 1000, ratePerSecond: options.soakRate }
+  report('soak', await measureSoak({ ...common, ...load, targets: hubs }), soakMarkdown)
+}
+if (idle) report('idle', await measureIdle({ ...common, targets: hubs, devices: idle }), idleMarkdown)
+if (cpuProf) {
+  const heatMs = quick ? 3000 : 10_000
+  report('profile', await measureProfile({ ...common, targets: hubs, heatMs }), profileMarkdown)
+}
