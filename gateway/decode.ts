@@ -131,10 +131,13 @@ function parseJson(payload: Uint8Array): { value: unknown; error: FieldError | n
   try {
     value = JSON.parse(text)
   } catch (error) {
-    return failed('JSON', payload.length === 0 ? 'nothing' : (error as Error).message)
+    // The parser goes on to quote the text around the error, and with it whatever is personal there.
+    const [said = ''] = (error as Error).message.split(/, (?:\.\.\.)?"/)
+    return failed('JSON', payload.length === 0 ? 'nothing' : said)
   }
-  if (typeof value !== 'object' || value === null || Array.isArray(value)) {
-    return failed('a JSON object', describe(value))
+  if (Array.isArray(value)) return failed('a JSON object', 'an array')
+  if (typeof value !== 'object' || value === null) {
+    return failed('a JSON object', value === null ? 'null' : `a ${typeof value}`)
   }
   return { value, error: null }
 }
@@ -182,9 +185,11 @@ function expectation(issue: z.core.$ZodIssue): string {
 
 const article = (noun: string): string => (/^[aeiou]/.test(noun) ? 'an' : 'a')
 
-/** A value for people to read, at most 80 characters of it. */
+/** A value for people to read, at most 80 characters of it; of a structure only that it is one, as it may hold anything. */
 function describe(value: unknown): string {
   if (value === undefined) return 'nothing'
+  if (Array.isArray(value)) return 'an array'
+  if (typeof value === 'object' && value !== null) return 'an object'
   const text = JSON.stringify(value) ?? String(value)
   return text.length > 80 ? `${text.slice(0, 79)}…` : text
 }

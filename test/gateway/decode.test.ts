@@ -82,8 +82,15 @@ describe('decoding', () => {
     expect(send('garbage')).toMatchObject({ answerTo: { eventId: null } })
   })
 
-  it('does not repeat personal data in an error', () => {
-    const decoded = send({ ...sale, customer_phone: '0812-SECRET' })
+  it.each([
+    ['a phone number that is none', { ...sale, customer_phone: '0812-SECRET' }],
+    ['JSON that breaks off beside it', '{"customer_phone": SECRET}'],
+    ['text', 'SECRET'],
+    ['JSON that is no object', '"SECRET"'],
+    ['an array', '["SECRET"]'],
+    ['a structure where a value belongs', { ...sale, model: { buyer: 'SECRET' } }],
+  ])('does not repeat personal data in an error: %s', (_, payload) => {
+    const decoded = send(payload)
     expect(decoded.kind).toBe('undecodable')
     if (decoded.kind === 'undecodable') expect(JSON.stringify(decoded.errors)).not.toContain('SECRET')
   })
