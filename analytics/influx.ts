@@ -134,10 +134,12 @@ export function openInfluxMetrics({ url, token, org, bucket, timezone }: InfluxM
   }
 
   async function send(lines: string): Promise<void> {
-    const isFirst = (await majorVersion()) === 1
-    const place = new URLSearchParams(isFirst ? { db: bucket } : { org: org ?? '', bucket, precision: 'ns' })
+    const isVersion1 = (await majorVersion()) === 1
+    const place = new URLSearchParams(
+      isVersion1 ? { db: bucket } : { org: org ?? '', bucket, precision: 'ns' },
+    )
     try {
-      await request('write', `${isFirst ? '/write' : '/api/v2/write'}?${place}`, { body: lines })
+      await request('write', `${isVersion1 ? '/write' : '/api/v2/write'}?${place}`, { body: lines })
     } catch (error) {
       if (!isBeyondRetention(error)) throw error
     }
@@ -163,16 +165,20 @@ export function openInfluxMetrics({ url, token, org, bucket, timezone }: InfluxM
       return { timeMs, checkpoint: JSON.parse(state) as KeptCheckpoint }
     })
     const loadedMs = Math.max(0, ...kept.map(({ timeMs }) => timeMs))
-    // Nobody wrote another one since, and the database is the same: what came after the last save still stands.
-    if (unsaved !== null && loadedMs === newestMs) return unsaved
-    unsaved = null
-    newestMs = loadedMs
-    // So that the database says with the next write that it is this one.
-    savedAtMs = Number.NEGATIVE_INFINITY
-    return kept.reduce<KeptCheckpoint>(
-      (newest, { checkpoint }) => (checkpoint.generation >= newest.generation ? checkpoint : newest),
+    const newest = kept.reduce<KeptCheckpoint>(
+      (best, { checkpoint }) => (checkpoint.generation >= best.generation ? checkpoint : best),
       EMPTY,
     )
+    const isUntouched = loadedMs === newestMs
+    // Nobody saved another one, and the database is the same: what was written since the last save is in it.
+    if (isUntouched && unsaved?.generation === newest.generation) return unsaved
+    unsaved = null
+    if (!isUntouched) {
+      newestMs = loadedMs
+      // So that the database says with the next write that it is this one.
+      savedAtMs = Number.NEGATIVE_INFINITY
+    }
+    return newest
   }
 
   async function forgetLedger(): Promise<void> {
@@ -202,8 +208,8 @@ export function openInfluxMetrics({ url, token, org, bucket, timezone }: InfluxM
     },
     async write(points, checkpoint) {
       if (points.length > 0) await send(points.map(lineOf).join('\n'))
-      unsaved = checkpoint
       if (performance.now() - savedAtMs >= CHECKPOINT_INTERVAL_MS) await save(checkpoint)
+      else unsaved = checkpoint
     },
     async reset() {
       const { generation } = await load()

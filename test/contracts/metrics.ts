@@ -277,11 +277,14 @@ export function testMetrics(open: (database: string, timezone: string) => Promis
       }
     })
 
-    it('is not undone by a hub that had not heard of it', async () => {
+    it.each([
+      ['another hub', () => openAgain()],
+      ['this one', null],
+    ])('is not undone by a write that had not heard of it, when %s resets', async (_, openResetting) => {
       const writing = await openFresh()
       const before = { ...(await writing.checkpoint()), positions: { ledger: '1', telemetry: '' } }
       await writing.write(pointsOf([sale(1)]), before)
-      const resetting = await openAgain()
+      const resetting = (await openResetting?.()) ?? writing
       await resetting.reset()
       await writing
         .write(pointsOf([sale(2)]), { ...before, positions: { ledger: '2', telemetry: '' } })
