@@ -36,6 +36,4 @@ export const MIGRATIONS: readonly string[] = [
   ) WITHOUT ROWID;
   CREATE INDEX members_by_score ON members (name, score, member);
   `,
-  // 2: without it a page of one stream sorts the whole stream. The position is in every index of a rowid table.
-  `CREATE INDEX entries_by_stream ON entries (stream);`,
 ]
