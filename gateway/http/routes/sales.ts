@@ -11,12 +11,16 @@ import type { App, ReadStore } from '../services.ts'
 const FLAGS = ['diversion', 'model_mismatch', 'below_map'] as const
 const OUTCOMES = ['registered', 'rejected'] as const
 
+/** Texts stay texts: a newer hub on the same store may have written what this one has no word for. */
 export const saleItem = z
   .object({
     entry: z.string().describe('Id of its ledger entry'),
     at: z.string().describe('When it was decided, by the store’s clock'),
     outcome: z.enum(OUTCOMES),
-    reason: z.enum(RECEIPT_REASONS).nullable().describe('Why it was rejected, or flagged'),
+    reason: z
+      .string()
+      .nullable()
+      .describe(`Why it was rejected, or flagged: ${RECEIPT_REASONS.join(', ')}`),
     event_id: z.string().nullable().describe('Null when it could not be read'),
     dealer: z.string(),
     device: z.string(),
@@ -31,7 +35,10 @@ export const saleItem = z
     seq: z.number().int().optional(),
     region: z.string().optional().describe('Of the selling dealer'),
     verified: z.boolean().optional().describe('The serial stands in the registration ledger'),
-    flags: z.array(z.enum(FLAGS)).optional().describe('Registered, and for people to look at'),
+    flags: z
+      .array(z.string())
+      .optional()
+      .describe(`Registered, and for people to look at: ${FLAGS.join(', ')}`),
     allotted_dealer: z.string().optional().describe('With diversion: the dealer it was meant for'),
     allotted_model: z.string().optional().describe('With model_mismatch: the registration ledger’s'),
     map: z.number().int().optional().describe('With below_map: the minimum advertised price'),

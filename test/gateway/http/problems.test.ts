@@ -140,6 +140,22 @@ describe('what goes wrong is a problem document', () => {
   })
 })
 
+it('a request that comes too slowly: 408, and the connection closed', async () => {
+  await using resources = new AsyncDisposableStack()
+  const store = resources.adopt(await openSqliteStore({ dataDir: temporaryFolder('slow').path }), (it) =>
+    it.close(),
+  )
+  const hub = resources.use(openHttpHub(store))
+  await hub.app.listen({ host: '127.0.0.1', port: 0 })
+  expect(hub.app.server.headersTimeout).toBe(LIMITS.headersTimeoutMs)
+  expect(hub.app.server.requestTimeout).toBe(LIMITS.requestTimeoutMs)
+  hub.app.server.headersTimeout = 1
+  const { port } = hub.app.server.address() as { port: number }
+  const socket = connect(port, '127.0.0.1')
+  socket.write('GET / HTTP/1.1\r\nx: ')
+  expect(await text(socket)).toMatch(/^HTTP\/1.1 408 /)
+})
+
 describe('while the store is away', () => {
   it('everything that needs it says 503 and when to try again, and goes on by itself when it is back', async () => {
     // The token must outlive the server, too.
