@@ -6,6 +6,9 @@
  *   device (re)subscribes, here or anywhere → what waits for it is sent, oldest first
  *   PUBACK                                 → the member is removed
  *
+ * What could not be read or sent now is looked for again: when the device has acknowledged what it has, or after a
+ * while when the store is away.
+ *
  * A sale may be committed on a hub that its device has just left. The hub it went to looks once more after the time a
  * commit can be held: by then the receipt is in the outbox.
  */
@@ -47,16 +50,25 @@ export interface Receipts {
 interface Mailbox {
   /** Members sent and not yet acknowledged. */
   readonly inFlight: Set<string>
+  /** Acknowledged, and not out of the outbox yet: what is read there meanwhile is not sent again. */
+  readonly leaving: Set<string>
   /** The outbox holds more than was sent. */
   hasMore: boolean
 }
 
+interface Removal {
+  readonly device: string
+  readonly shard: number
+  readonly member: string
+}
+
 export function startReceipts({ store, deliver, log }: ReceiptServices): Receipts {
   const mailboxes = new Map<string, Mailbox>()
-  const sweeps: string[] = []
+  /** Devices whose turn it is, in order. */
+  const sweeps = new Set<string>()
   const laterSweeps = new Set<NodeJS.Timeout>()
   const stats = { delivered: 0, inFlight: 0, sweepsWaiting: 0 }
-  const removals: { device: string; shard: number; member: string }[] = []
+  const removals: Removal[] = []
   let sweeping = 0
   let removing: Promise<void> | null = null
   let stopped = false
@@ -64,7 +76,7 @@ export function startReceipts({ store, deliver, log }: ReceiptServices): Receipt
   function mailboxOf(device: string): Mailbox {
     let mailbox = mailboxes.get(device)
     if (mailbox === undefined) {
-      mailbox = { inFlight: new Set(), hasMore: false }
+      mailbox = { inFlight: new Set(), leaving: new Set(), hasMore: false }
       mailboxes.set(device, mailbox)
     }
     return mailbox
@@ -84,16 +96,31 @@ export function startReceipts({ store, deliver, log }: ReceiptServices): Receipt
     stats.inFlight++
     const receipt = receiptFor(entry, parseReceiptMember(member))
     const result = await deliver(deviceTopic(name, 'receipt'), JSON.stringify(receipt))
-    mailbox.inFlight.delete(member)
     stats.inFlight--
+    mailbox.inFlight.delete(member)
     if (result === 'delivered') {
       stats.delivered++
-      remove(device, shard, member)
-      if (mailbox.hasMore && mailbox.inFlight.size === 0) sweep(device)
-    } else {
-      mailbox.hasMore = result === 'busy'
+      mailbox.leaving.add(member)
+      remove({ device, shard, member })
+      return
     }
-    if (mailbox.inFlight.size === 0 && !mailbox.hasMore) mailboxes.delete(device)
+    // Of one that is absent the next subscription finds everything.
+    mailbox.hasMore = result === 'busy'
+    if (isIdle(device, mailbox) && mailbox.hasMore) sweepLater(device, RETRY_MS)
+  }
+
+  /** Out of the outbox, or left there. */
+  function left({ device, member }: Removal): void {
+    const mailbox = mailboxes.get(device)
+    mailbox?.leaving.delete(member)
+    if (mailbox !== undefined && isIdle(device, mailbox) && mailbox.hasMore) sweep(device)
+  }
+
+  /** Nothing is under way to it; then it need not be remembered. */
+  function isIdle(device: string, { inFlight, leaving }: Mailbox): boolean {
+    if (inFlight.size > 0 || leaving.size > 0) return false
+    mailboxes.delete(device)
+    return true
   }
 
   function send({ device, shard, member, entry }: CommittedReceipt): void {
@@ -106,44 +133,65 @@ export function startReceipts({ store, deliver, log }: ReceiptServices): Receipt
       const entry = await store.entry('ledger', parseReceiptMember(member).entry)
       if (entry !== null) await deliverOne(device, shard, member, entry)
     } catch (error) {
-      // It stays in the outbox: the device's next subscription finds it.
       log.warn({ device, error: (error as Error).message }, 'a receipt could not be read')
+      sweepLater(device, RETRY_MS)
     }
   }
 
   function sweep(device: string): void {
-    if (stopped || sweeps.includes(device)) return
-    sweeps.push(device)
-    stats.sweepsWaiting = sweeps.length
+    if (stopped) return
+    sweeps.add(device)
     nextSweep()
   }
 
   function nextSweep(): void {
-    if (sweeping >= SWEEPS_AT_ONCE) return
-    const device = sweeps.shift()
-    stats.sweepsWaiting = sweeps.length
-    if (device === undefined) return
-    sweeping++
-    void readOutbox(device)
-      .catch((error: Error) => log.warn({ device, error: error.message }, 'the outbox could not be read'))
-      .finally(() => {
-        sweeping--
-        nextSweep()
-      })
+    const [device] = sweeps
+    if (device !== undefined && sweeping < SWEEPS_AT_ONCE) {
+      sweeps.delete(device)
+      sweeping++
+      void readOutbox(device)
+        .catch((error: Error) => {
+          log.warn({ device, error: error.message }, 'the outbox could not be read')
+          sweepLater(device, RETRY_MS)
+        })
+        .finally(() => {
+          sweeping--
+          nextSweep()
+        })
+    }
+    stats.sweepsWaiting = sweeps.size
+  }
+
+  function sweepLater(device: string, delayMs: number): void {
+    const timer = setTimeout(() => {
+      laterSweeps.delete(timer)
+      sweep(device)
+    }, delayMs)
+    timer.unref()
+    laterSweeps.add(timer)
   }
 
   async function readOutbox(device: string): Promise<void> {
     const names = SHARDS.map((shard) => receiptsIndex(shard, device))
     const members = await store.range(names, { limit: SWEEP_MEMBERS })
-    const mailbox = mailboxOf(device)
-    mailbox.hasMore = members.length === SWEEP_MEMBERS
-    for (const { name, member } of members) void deliverStored(device, shardOfKey(name), member)
-    if (members.length === 0 && mailbox.inFlight.size === 0) mailboxes.delete(device)
+    const entries = await Promise.all(
+      members.map(({ member }) => store.entry('ledger', parseReceiptMember(member).entry)),
+    )
+    members.forEach(({ name, member }, at) => {
+      const entry = entries[at]
+      const isLeaving = mailboxes.get(device)?.leaving.has(member)
+      if (entry && !isLeaving) void deliverOne(device, shardOfKey(name), member, entry)
+    })
+    const mailbox = mailboxes.get(device)
+    if (mailbox !== undefined && members.length === SWEEP_MEMBERS) mailbox.hasMore = true
   }
 
-  function remove(device: string, shard: number, member: string): void {
-    if (removals.length >= REMOVALS_MAX) return
-    removals.push({ device, shard, member })
+  function remove(removal: Removal): void {
+    if (removals.length >= REMOVALS_MAX) {
+      left(removal)
+      return
+    }
+    removals.push(removal)
     removing ??= removeAll().finally(() => {
       removing = null
     })
@@ -157,6 +205,7 @@ export function startReceipts({ store, deliver, log }: ReceiptServices): Receipt
       try {
         await store.commit(removalProposals(batch))
         removals.splice(0, batch.length)
+        for (const removal of batch) left(removal)
       } catch (error) {
         if (stopped) return
         log.warn({ waiting: removals.length, error: (error as Error).message }, 'receipts not removed yet')
@@ -172,12 +221,7 @@ export function startReceipts({ store, deliver, log }: ReceiptServices): Receipt
       if (parsed?.kind !== 'receipt') return
       const device = `${parsed.dealer}/${parsed.device}`
       sweep(device)
-      const timer = setTimeout(() => {
-        laterSweeps.delete(timer)
-        sweep(device)
-      }, 2 * HOLD_MS)
-      timer.unref()
-      laterSweeps.add(timer)
+      sweepLater(device, 2 * HOLD_MS)
     },
     stats,
     async stop() {
@@ -191,9 +235,7 @@ export function startReceipts({ store, deliver, log }: ReceiptServices): Receipt
 type ReceiptEntry = Pick<Entry, 'entry' | 'at' | 'type' | 'data'>
 
 /** Removing is harmless to repeat, so its token identifies nothing. */
-function removalProposals(
-  removals: readonly { device: string; shard: number; member: string }[],
-): Proposal[] {
+function removalProposals(removals: readonly Removal[]): Proposal[] {
   const byShard = new Map<number, { name: string; member: string; score: null }[]>()
   for (const { device, shard, member } of removals) {
     const index = { name: receiptsIndex(shard, device), member, score: null }
