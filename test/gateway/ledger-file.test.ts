@@ -175,7 +175,14 @@ describe.each(drivers)('the ledger on %s', (_, open) => {
     await append(store, 30)
     const abort = new AbortController()
     const told: unknown[] = []
-    for await (const entries of followLedger(store, { newest: 10, signal: abort.signal })) {
+    const growing: typeof store = {
+      ...store,
+      async entriesBefore(...question) {
+        await append(store, 2)
+        return store.entriesBefore(...question)
+      },
+    }
+    for await (const entries of followLedger(growing, { newest: 10, signal: abort.signal })) {
       told.push(...entries.map(({ data }) => data.i))
       if (told.length === 10) await append(store, 5)
       if (told.length === 15) abort.abort()
