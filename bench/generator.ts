@@ -63,6 +63,8 @@ export interface GeneratorResult {
     readonly receipts: number
     readonly repeatedReceipts: number
   }
+  /** Sales that were due and never sent, since the windows were full: more than none, and latencies mean little. */
+  readonly unsent: number
   /** Connections that broke. */
   readonly lost: number
   /** Processor time of the generator over the measured time: near 1, it is the bottleneck itself. */
@@ -90,7 +92,8 @@ export async function generate(options: GeneratorOptions): Promise<GeneratorResu
     await Promise.all(clients.slice(i, i + CONNECTING_MAX).map((client) => client.connect()))
   }
 
-  const stop = options.ratePerSecond === null ? flood(clients) : pace(clients, options.ratePerSecond)
+  const pacing = options.ratePerSecond === null ? undefined : pace(clients, options.ratePerSecond)
+  if (pacing === undefined) for (const client of clients) client.flood()
   await sleep(options.warmUpMs)
   clock.measuring = true
   const startMs = performance.now()
@@ -99,7 +102,8 @@ export async function generate(options: GeneratorOptions): Promise<GeneratorResu
   clock.measuring = false
   const elapsedMs = performance.now() - startMs
   const { user, system } = process.cpuUsage(startCpu)
-  stop()
+  clearInterval(pacing)
+  const unsent = sum(clients, (client) => client.stop())
   await settled(clients, options.receipts)
 
   const puback = newHistogram()
@@ -124,6 +128,7 @@ export async function generate(options: GeneratorOptions): Promise<GeneratorResu
       receipts: sum(clients, (client) => client.receipts),
       repeatedReceipts: sum(clients, (client) => client.repeatedReceipts),
     },
+    unsent,
     lost: sum(clients, (client) => (client.lost ? 1 : 0)),
     cores: (user + system) / 1_000 / elapsedMs,
   }
@@ -134,19 +139,12 @@ const KEEP_ALIVE_SECONDS = 60
 /** Handshakes at a time: a reconnect storm is another test. */
 const CONNECTING_MAX = 200
 
-function flood(clients: readonly Client[]): () => void {
-  for (const client of clients) client.flood(true)
-  return () => {
-    for (const client of clients) client.flood(false)
-  }
-}
-
 /** Every millisecond the sales that became due meanwhile, to each terminal in turn. */
-function pace(clients: readonly Client[], ratePerSecond: number): () => void {
+function pace(clients: readonly Client[], ratePerSecond: number): NodeJS.Timeout {
   const startMs = performance.now()
   let due = 0
   let next = 0
-  const timer = setInterval(() => {
+  return setInterval(() => {
     const dueNow = Math.floor(((performance.now() - startMs) * ratePerSecond) / 1_000)
     for (; due < dueNow; due++) {
       clients[next]?.due(startMs + (due * 1_000) / ratePerSecond)
@@ -154,7 +152,6 @@ function pace(clients: readonly Client[], ratePerSecond: number): () => void {
     }
     for (const client of clients) client.send()
   }, 1)
-  return () => clearInterval(timer)
 }
 
 async function settled(clients: readonly Client[], receipts: boolean): Promise<void> {
@@ -232,9 +229,18 @@ class Client {
     this.#onPacket = null
   }
 
-  flood(on: boolean): void {
-    this.#flooding = on
+  /** Sends as many as the window allows, until `stop`. */
+  flood(): void {
+    this.#flooding = true
     this.send()
+  }
+
+  /** Sends nothing more. @returns how many sales were due and are left unsent */
+  stop(): number {
+    this.#flooding = false
+    const unsent = this.#overdue.length
+    this.#overdue = []
+    return unsent
   }
 
   /** One more sale, due at that time; `send` sends it. */

@@ -12,7 +12,6 @@ export interface PacedOptions {
   readonly paces: readonly number[]
   /** As fast as it goes, before the first pace: figures are those of a hub that has been running. */
   readonly heatMs: number
-  readonly warmUpMs: number
   readonly durationMs: number
   readonly appendfsync: StartOptions['appendfsync']
   readonly progress: (what: string) => void
@@ -24,6 +23,9 @@ export interface PacedRun {
   readonly pace: number
   readonly load: GeneratorResult
 }
+
+/** From the pace before, or none, to this one. */
+const SETTLE_MS = 1000
 
 export async function measurePaced(options: PacedOptions): Promise<PacedRun[]> {
   const runs: PacedRun[] = []
@@ -39,10 +41,10 @@ export async function measurePaced(options: PacedOptions): Promise<PacedRun[]> {
 async function measureOnce(
   name: TargetName,
   repetition: number,
-  { paces, heatMs, warmUpMs, durationMs, appendfsync }: PacedOptions,
+  { paces, heatMs, durationMs, appendfsync }: PacedOptions,
 ): Promise<PacedRun[]> {
   const heat = planLoad({ ratePerSecond: null, warmUpMs: 0, durationMs: heatMs })
-  const plans = paces.map((pace) => planLoad({ ratePerSecond: pace, warmUpMs, durationMs }))
+  const plans = paces.map((pace) => planLoad({ ratePerSecond: pace, warmUpMs: SETTLE_MS, durationMs }))
   await using target = await startTarget(name, { loads: [heat, ...plans], appendfsync })
   let sales = (await runLoad(target, heat)).total.acknowledged
   const runs: PacedRun[] = []
@@ -72,7 +74,9 @@ export function pacedMarkdown(runs: readonly PacedRun[]): string {
         load.receipts === 0 ? ['–', '–', '–'] : [receipt.p50Ms, receipt.p99Ms, receipt.p999Ms].map(short)
       return [
         `${whole(pace)}/s: ${TARGETS[target]}`,
-        whole(load.acknowledgedPerSecond),
+        load.unsent === 0
+          ? whole(load.acknowledgedPerSecond)
+          : `${whole(load.acknowledgedPerSecond)}, overloaded`,
         short(puback.p50Ms),
         `**${short(puback.p99Ms)}**`,
         short(puback.p999Ms),
