@@ -90,6 +90,7 @@ export async function openEmbeddedBroker(options: EmbeddedBrokerOptions): Promis
   const sessions = new Sessions(fanOut, limits)
   const acknowledger = new Acknowledger({ accept: options.accept, stats, count, limits })
   let closing = false
+  let closed: Promise<void> | null = null
 
   const aedes = await Aedes.createBroker({
     mq: fanOut.emitter,
@@ -111,7 +112,12 @@ export async function openEmbeddedBroker(options: EmbeddedBrokerOptions): Promis
   // Without a listener an error inside Aedes would end the process.
   aedes.on('error' as 'closed', ((error: Error) => log.error({ err: error }, 'broker error')) as () => void)
 
-  const listeners = await openListeners({ ...options, limits, count, enter })
+  const listeners = await openListeners({ ...options, limits, count, enter }).catch(
+    async (error: unknown) => {
+      await stopAedes()
+      throw error
+    },
+  )
 
   function enter(entrance: Entrance): void {
     const { stream } = entrance
@@ -418,16 +424,24 @@ export async function openEmbeddedBroker(options: EmbeddedBrokerOptions): Promis
     publish: (topic, payload) => fanOut.publish(topic, payload, 0),
     hasListeners: (topic) => fanOut.hasListeners(topic),
 
-    async close() {
-      if (closing) return
-      closing = true
-      listeners.stop()
-      for (const { client } of connections.values()) pause(client)
-      await Promise.race([acknowledger.idle(), delay(limits.closeTimeoutMs, null, { ref: false })])
-      await Promise.all([...connections.values()].map(flush))
-      acknowledger.close()
-      await new Promise<void>((resolve) => aedes.close(resolve))
+    close() {
+      closed ??= close()
+      return closed
     },
+  }
+
+  async function close(): Promise<void> {
+    closing = true
+    listeners.stop()
+    for (const { client } of connections.values()) pause(client)
+    await Promise.race([acknowledger.idle(), delay(limits.closeTimeoutMs, null, { ref: false })])
+    await Promise.all([...connections.values()].map(flush))
+    await stopAedes()
+  }
+
+  async function stopAedes(): Promise<void> {
+    acknowledger.close()
+    await new Promise<void>((resolve) => aedes.close(resolve))
   }
 }
 

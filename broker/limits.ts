@@ -20,7 +20,7 @@ export const LIMITS = Object.freeze({
   packetsBeforeConnack: 1_000,
   /** A keep alive above this, or none, is taken as this: a dead peer is noticed in one and a half times as long. */
   keepAliveSeconds: 1_200,
-  /** A socket that takes nothing for so long is dropped. */
+  /** Who takes nothing for so long is dropped: a socket that is full, a subscriber whose window is. */
   drainTimeoutMs: 4_000,
   /** CONNECT, SUBSCRIBE, UNSUBSCRIBE: anything but PUBLISH. A hundred long filters fit. */
   controlPacketBytes: 16 * 1024,

@@ -111,11 +111,25 @@ export async function openListeners(options: {
     handleProtocols: (offered) => [...SUBPROTOCOLS].find((name) => offered.has(name)) ?? false,
   })
 
-  return {
-    addresses: {
+  const stop = () => {
+    stopped = true
+    plain.close()
+    tls?.close()
+  }
+  let addresses: BrokerAddresses
+  try {
+    addresses = {
       plainPort: options.port === null ? null : await listen(plain, host, options.port),
       tlsPort: tls === null || options.tls === null ? null : await listen(tls, host, options.tls.port),
-    },
+    }
+  } catch (error) {
+    stop()
+    throw error
+  }
+
+  return {
+    addresses,
+    stop,
 
     acceptWebSocket(request, socket, head) {
       const offered = (request.headers['sec-websocket-protocol'] ?? '').split(',').map((name) => name.trim())
@@ -133,12 +147,6 @@ export async function openListeners(options: {
         const stream = createWebSocketStream(webSocket)
         enter({ stream, address, certificateName: null, loggedIn: () => ticket.loggedIn() })
       })
-    },
-
-    stop() {
-      stopped = true
-      plain.close()
-      tls?.close()
     },
   }
 }

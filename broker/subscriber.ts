@@ -75,6 +75,8 @@ export class Subscriber {
   /** By packet identifier, in the order sent. `released`: a PUBREL is due instead (QoS 2, second half). */
   readonly #inFlight = new Map<number, Outgoing & { released: boolean }>()
   #lastId = 0
+  /** Runs while the window is full and something waits for it. */
+  #stuck: NodeJS.Timeout | null = null
   /** Taken from the budget while away. */
   #kept = 0
 
@@ -110,6 +112,7 @@ export class Subscriber {
   /** The client left. `keep`: its session stays, with what QoS 1 and 2 it has not had. */
   detach(keep: boolean): void {
     this.#connection = null
+    this.#watch(false)
     const waiting = this.#waiting.slice(this.#next).filter(({ qos }) => qos > 0)
     this.#waiting = []
     this.#next = 0
@@ -126,7 +129,9 @@ export class Subscriber {
 
   /** PUBACK, PUBCOMP. */
   acknowledged(id: number): void {
-    if (this.#inFlight.delete(id)) this.#sendWaiting()
+    if (!this.#inFlight.delete(id)) return
+    this.#watch(false)
+    this.#sendWaiting()
   }
 
   /** PUBREC: from here on only the identifier matters [MQTT-4.3.3-1]. */
@@ -165,6 +170,25 @@ export class Subscriber {
     this.#waitingBytes += bytes
     outgoing.publication.own()
     this.#waiting.push(outgoing)
+    this.#watchWindow()
+  }
+
+  /** A client that acknowledges nothing while more waits for it is as slow as one whose socket takes nothing. */
+  #watchWindow(): void {
+    const windowFull = this.#inFlight.size >= this.#limits.subscriberWindow
+    if (windowFull && this.#next < this.#waiting.length && this.#connection !== null) this.#watch(true)
+  }
+
+  #watch(on: boolean): void {
+    if (on && this.#stuck === null) {
+      this.#stuck = setTimeout(() => {
+        this.#count('slow_subscriber')
+        this.#connection?.client.conn.destroy()
+      }, this.#limits.drainTimeoutMs)
+    } else if (!on && this.#stuck !== null) {
+      clearTimeout(this.#stuck)
+      this.#stuck = null
+    }
   }
 
   #sendWaiting(): void {
@@ -179,6 +203,7 @@ export class Subscriber {
       this.#waiting = this.#waiting.slice(this.#next)
       this.#next = 0
     }
+    this.#watchWindow()
   }
 
   /** While away. */

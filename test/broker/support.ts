@@ -15,13 +15,14 @@ import {
 } from 'mqtt-packet'
 import { pino } from 'pino'
 import { onTestFinished } from 'vitest'
-import type { BrokerHandlers, Message, Principal } from '../../broker/broker.ts'
+import type { BrokerHandlers, Message } from '../../broker/broker.ts'
 import { type EmbeddedBroker, type EmbeddedBrokerOptions, openEmbeddedBroker } from '../../broker/embedded.ts'
-import { parseDeviceId } from '../../gateway/contract/topics.ts'
+import { authenticate, PASSWORD } from './authenticate.ts'
+
+export { authenticate, PASSWORD }
 
 export const DEVICE = 'JKT-01/POS-1'
 export const OTHER_DEVICE = 'SBY-02/POS-9'
-export const PASSWORD = 'secret'
 /** The topics of `DEVICE`. */
 export const SALE = `hub/v1/${DEVICE}/sale`
 export const HEALTH = `hub/v1/${DEVICE}/health`
@@ -34,26 +35,6 @@ export interface TestBroker {
   /** What the gateway was handed, and which mailboxes it heard of, in order. */
   readonly accepted: Message[]
   readonly listening: string[]
-}
-
-/** Every device exists and has the same password; a token is its own role. */
-export async function authenticate({
-  username,
-  password,
-  certificateName,
-}: {
-  username: string | null
-  password: Uint8Array | null
-  certificateName: string | null
-}): Promise<Principal | null> {
-  const secret = password === null ? null : Buffer.from(password).toString()
-  if (username === 'api') {
-    return secret === null || secret === 'wrong' ? null : { kind: 'api', id: `token-${secret}`, role: secret }
-  }
-  const name = parseDeviceId(username ?? certificateName ?? '')
-  if (name === null) return null
-  const id = `${name.dealer}/${name.device}`
-  return secret === PASSWORD || certificateName === id ? { kind: 'device', id, ...name } : null
 }
 
 /** Closed when the test is finished. */
