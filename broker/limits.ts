@@ -5,13 +5,13 @@
 import { BRIDGE_PAYLOAD_BYTES_MAX, DEVICE_PAYLOAD_BYTES_MAX } from '../gateway/contract/events.ts'
 
 export const LIMITS = Object.freeze({
-  /** Sockets of all kinds. About 20 KiB each when idle, so the whole fleet twice over stays below half a gigabyte. */
+  /** Sockets of all kinds. About 23 KiB each when idle, so all of them stay below half a gigabyte. */
   connections: 20_000,
   /**
    * Connections from one address that have not logged in. Wide, since a dealership behind one router or a whole
-   * fleet behind one balancer shares an address; logging in takes milliseconds.
+   * fleet behind one balancer shares an address, and may come back all at once.
    */
-  unauthenticatedPerAddress: 1_000,
+  unauthenticatedPerAddress: 5_000,
   /** From the TCP connection to a whole CONNECT. Dribbling bytes does not prolong it. */
   connectTimeoutMs: 5_000,
   /** What the store may take to tell who a client is, before it is told «server unavailable». */

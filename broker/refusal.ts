@@ -30,14 +30,17 @@ export class Refusal extends Error {
   }
 }
 
-/** The CONNACK return codes of MQTT 3.1.1 §3.2.2.3 that refuse; they are Aedes' `returnCode` too. */
-export const CONNACK = { identifier: 2, unavailable: 3, credentials: 4, not_authorized: 5 } as const
+/** The first byte of a CONNACK packet. */
+export const CONNACK = 0x20
+
+/** The return codes of MQTT 3.1.1 §3.2.2.3 that refuse; they are Aedes' `returnCode` too. */
+const RETURN_CODES = { identifier: 2, unavailable: 3, credentials: 4, not_authorized: 5 } as const
 
 export class ConnectRefusal extends Refusal {
   readonly returnCode: 2 | 3 | 4 | 5
 
-  constructor(reason: keyof typeof CONNACK, message: string, options?: ErrorOptions) {
+  constructor(reason: keyof typeof RETURN_CODES, message: string, options?: ErrorOptions) {
     super(reason, message, options)
-    this.returnCode = CONNACK[reason]
+    this.returnCode = RETURN_CODES[reason]
   }
 }

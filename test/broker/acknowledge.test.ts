@@ -1,6 +1,8 @@
 import { generate, type Packet } from 'mqtt-packet'
-import { describe, expect, test } from 'vitest'
+import { describe, expect, onTestFinished, test } from 'vitest'
+import { Acknowledger, SenderQueue } from '../../broker/acknowledge.ts'
 import type { Message } from '../../broker/broker.ts'
+import { LIMITS } from '../../broker/limits.ts'
 import {
   apiLogin,
   authenticate,
@@ -208,7 +210,7 @@ describe('a message is not acknowledged, and its connection is closed,', () => {
     ],
   ])('when the gateway %s; the process lives on', async (_title, accept) => {
     let broken = true
-    const { port } = await openBroker({ accept: async () => (broken ? accept() : undefined) })
+    const { port } = await openBroker({ accept: () => (broken ? accept() : Promise.resolve()) })
     const device = await connectDevice(port)
     device.publish(SALE, 'one', { qos: 1, messageId: 1 })
     expect(await device.closed).toEqual([])
@@ -216,6 +218,34 @@ describe('a message is not acknowledged, and its connection is closed,', () => {
     const again = await connectDevice(port)
     again.publish(SALE, 'one', { qos: 1, messageId: 1, dup: true })
     await again.next('puback')
+  })
+
+  test('when one before it failed, though the connection still stands', async () => {
+    const stats = { connections: 0, pending: 0, received: 0, acknowledged: 0, refused: new Map() }
+    const acknowledger = new Acknowledger({
+      accept: async ({ topic }) => {
+        if (topic === 'bad') throw new Error('store away')
+      },
+      stats,
+      count: () => {},
+      limits: LIMITS,
+    })
+    onTestFinished(() => acknowledger.close())
+    const queue = new SenderQueue(null)
+    const sender = { kind: 'api', id: 'x', role: 'x' } as const
+    const failed = deferred<unknown>()
+    let acknowledgedBehind = false
+    acknowledger.push(queue, { topic: 'bad', payload: Buffer.alloc(0), sender }, failed.resolve)
+    await Promise.resolve()
+      .then(() => {})
+      .then(() => {}) // it has failed; its connection is closed a turn later
+    acknowledger.push(queue, { topic: 'good', payload: Buffer.alloc(0), sender }, () => {
+      acknowledgedBehind = true
+    })
+    expect(await failed.promise).toMatchObject({ reason: 'not_accepted' })
+    await new Promise((resolve) => setImmediate(resolve))
+    expect(acknowledgedBehind).toBe(false)
+    expect(stats.pending).toBe(0)
   })
 
   test('when the gateway does not answer in time', async () => {

@@ -68,14 +68,16 @@ describe('a broker that is closed', () => {
     const committed = deferred()
     const { port, broker, accepted } = await openBroker({
       accept: () => committed.promise,
-      limits: { closeTimeoutMs: 10_000 },
+      limits: { closeTimeoutMs: 10_000, messagesInFlightPerClient: 1 },
     })
+    const other = await connectApi(port, 'admin')
     const device = await connectDevice(port)
     device.publish(SALE, 'one', { qos: 1, messageId: 1 })
     await expect.poll(() => accepted.length).toBe(1)
+    device.publish(SALE, 'two', { qos: 1, messageId: 2 })
+    for (let turn = 0; turn < 5; turn++) await other.ping() // by now it lies before the broker, unread
     const closed = broker.close()
     await expect(RawClient.open(port)).rejects.toMatchObject({ code: 'ECONNREFUSED' })
-    device.publish(SALE, 'two', { qos: 1, messageId: 2 })
     committed.resolve()
     await closed
     expect(accepted).toHaveLength(1)
