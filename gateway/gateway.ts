@@ -30,6 +30,7 @@ import { createLease } from './lease.ts'
 import { replayQuarantine } from './quarantine.ts'
 import { loadSecret } from './secrets.ts'
 import { openStore } from './store/open.ts'
+import { sharePages } from './store/shared-pages.ts'
 import type { Store } from './store/store.ts'
 import { findToken } from './tokens.ts'
 
@@ -49,10 +50,11 @@ export async function startHub(config: Config, log: Logger): Promise<Hub> {
   const metrics = opened.adopt(await openMetrics(config), (it) => it.close())
   const decode = await openDecode(config, store, (count) => monitoring.countUnknownFields(count))
 
+  const tail = { ...store, ...sharePages(store) }
   const lease = createLease(store, 'projector')
   opened.defer(() => lease.release().catch(() => {}))
-  const projector = opened.adopt(startProjector({ source: store, metrics, lease, log }), (it) => it.stop())
-  opened.adopt(startSequences({ store, log }), (it) => it.stop())
+  const projector = opened.adopt(startProjector({ source: tail, metrics, lease, log }), (it) => it.stop())
+  opened.adopt(startSequences({ store: tail, log }), (it) => it.stop())
 
   const intake = startIntake({
     store,

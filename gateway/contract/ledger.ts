@@ -2,7 +2,7 @@
  * The ledger's entries, as `hub ledger export` prints them and projections read them.
  *
  * Glossary
- *   entry      one thing that happened, never edited; its id is unique for good
+ *   entry      one thing that happened, never edited; its id is unique in its stream, for good
  *   stream     `ledger` (business, never trimmed) or `telemetry` (vehicle status and device health, trimmed)
  *   lane       a stream is kept in LANES lanes, so that it can be spread over a Redis Cluster; an aggregate
  *              (a serial, a device, a lead) always writes to the same lane, so its entries are in order

@@ -17,8 +17,8 @@ import { shardOfKey } from '../store/keys.ts'
 import { type Doc, type Position, type Proposal, START, type Store } from '../store/store.ts'
 import { startWorker, type Worker, type WorkerLog } from './worker.ts'
 
-/** Entries decoded in one turn of the event loop: a millisecond or two. */
-const PAGE_ENTRIES = 500
+/** Entries decoded in one turn of the event loop: a few milliseconds. As the projector reads them, so pages are shared. */
+const PAGE_ENTRIES = 1000
 /** Entries gathered before their devices are written. */
 const BATCH_ENTRIES = 10_000
 /** Nobody waits for a gap to be seen at once, and rarer steps gather more. */
