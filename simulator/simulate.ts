@@ -119,9 +119,7 @@ export async function runSimulation(options: SimulationOptions): Promise<Simulat
     clock.start()
     await trade(options, devices, clock, pending)
     phase = 'settling'
-    const deadlineMs = performance.now() + settleMs
-    const isSettled = () => pending() === 0 && journal.books.garbageUnanswered <= 0
-    while (!isSettled() && performance.now() < deadlineMs) await wait(POLL_MS)
+    await settle(settleMs, () => pending() === 0 && journal.books.garbageUnanswered <= 0)
     const left = [...devices].map(([id, { outbox }]) => [id, outbox.pending] as const)
     journal.ended(Object.fromEntries(left.filter(([, count]) => count > 0)))
     phase = 'verifying'
@@ -219,6 +217,7 @@ async function trade(
   let actions = 0
   for (const action of planTraffic(world, plan)) {
     const waitMs = clock.reach(action.atMs)
+    // It rejects when it is interrupted, which the next line asks for itself.
     if (waitMs > 0) await wait(waitMs, undefined, { signal }).catch(() => {})
     if (signal?.aborted) return
     perform(devices.get(action.device) as SimulatedDevice, action)
@@ -230,15 +229,19 @@ async function trade(
   }
 }
 
+async function settle(settleMs: number, isSettled: () => boolean): Promise<void> {
+  const deadlineMs = performance.now() + settleMs
+  while (!isSettled() && performance.now() < deadlineMs) await wait(POLL_MS)
+}
+
 function perform(device: SimulatedDevice, action: Action): void {
   if (action.kind === 'health') device.feel(action.rssiDbm)
   else device.post(action)
 }
 
 function ledgerOf({ ledger }: SimulationTarget): LedgerSource {
-  if (ledger === null)
-    throw new Error('a verdict needs the URL of the hub’s HTTP API and a token to read its ledger')
-  return ledger
+  if (ledger !== null) return ledger
+  throw new Error('a verdict needs the URL of the hub’s HTTP API and a token to read its ledger')
 }
 
 interface Before {

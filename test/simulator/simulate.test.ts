@@ -82,7 +82,7 @@ describe('a run', () => {
     const onProgress = ({ phase, figures }: Progress) => {
       if (phase === 'trading' && figures.sales > 0) interrupted.abort()
     }
-    const { verdict } = await runSimulation({
+    const { verdict, figures } = await runSimulation({
       ...optionsFor(broker),
       plan: { ...SMALL_PLAN, salesMax: null },
       speed: 60,
@@ -90,6 +90,8 @@ describe('a run', () => {
       onProgress,
     })
     expect(verdict?.holds).toBe(true)
+    // Of some eight hundred.
+    expect(figures.sales).toBeLessThan(400)
   })
 
   test('does not hold when the hub is gone before everything is answered', async () => {

@@ -84,6 +84,14 @@ const otherDealer = ({ dealer }: Record<string, unknown>) => (dealer === 'suraba
 /** A hub with this one fault, and the check that must find it. */
 const DEFECTS: [fault: string, check: CheckName, defect: Defect][] = [
   ['loses an acknowledged sale', 'kept', onceWritten(isHonest, () => [])],
+  [
+    'loses a sale and tells nobody, though it has acknowledged it',
+    'kept',
+    {
+      write: (drafts) => (isRejected('unknown_serial')(drafts[0] as Draft) ? [] : drafts),
+      answer: (answer) => (answer.receipt.reason === 'unknown_serial' ? [] : [answer]),
+    },
+  ],
   ['loses a rejected sale', 'kept', onceWritten(isRejected('duplicate_serial'), () => [])],
   ['writes a sale twice', 'once', onceWritten(isHonest, ([entry]) => [entry as Draft, entry as Draft])],
   [
