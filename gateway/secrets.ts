@@ -11,7 +11,7 @@
  */
 import { createHmac, randomBytes, randomUUID } from 'node:crypto'
 import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import type { Config } from '../config.ts'
 import { secretFingerprintKey, secretKey } from './documents.ts'
 import { commitUntilAnswered } from './store/commit-until-answered.ts'
@@ -26,27 +26,34 @@ export const SECRET_FILE = 'hub.secret'
  */
 export async function loadSecret(
   { secret, redisUrl, dataDir }: Pick<Config, 'secret' | 'redisUrl' | 'dataDir'>,
-  store: Pick<Store, 'commit'>,
+  store: Pick<Store, 'read' | 'commit'>,
 ): Promise<string> {
-  const found =
-    secret ?? (redisUrl === null ? secretInFolder(dataDir) : await takeOnce(store, secretKey, newSecret()))
-  const fingerprint = createHmac('sha256', found).update('fingerprint').digest('hex')
-  if ((await takeOnce(store, secretFingerprintKey, fingerprint)) !== fingerprint) {
-    const where = secret === null && redisUrl === null ? `${join(dataDir, SECRET_FILE)} is` : 'HUB_SECRET is'
-    throw new Error(
-      `${where} not the secret this store was made with: every customer would become another one. ` +
-        `Set HUB_SECRET to the old one, or put the old ${SECRET_FILE} back into the data folder`,
-    )
+  const file = join(dataDir, SECRET_FILE)
+  const isInFile = secret === null && redisUrl === null
+  if (isInFile && !existsSync(file) && (await isStoreInUse(store))) {
+    throw new Error(`${file} is missing, and this store was made with it: ${PUT_BACK}`)
   }
-  return found
+  const found = secret ?? (isInFile ? secretInFile(file) : await takeOnce(store, secretKey, newSecret()))
+  const fingerprint = createHmac('sha256', found).update('fingerprint').digest('hex')
+  if ((await takeOnce(store, secretFingerprintKey, fingerprint)) === fingerprint) return found
+  throw new Error(`${isInFile ? file : 'HUB_SECRET'} is not the secret this store was made with: ${PUT_BACK}`)
+}
+
+const PUT_BACK =
+  `every customer would become another one. Put the old ${SECRET_FILE} into the data folder, ` +
+  'or set HUB_SECRET to the old secret'
+
+/** Whether a hub has made customer ids here before. */
+export async function isStoreInUse(store: Pick<Store, 'read'>): Promise<boolean> {
+  const [fingerprint] = await store.read([secretFingerprintKey])
+  return fingerprint !== null
 }
 
 const newSecret = (): string => randomBytes(32).toString('base64url')
 
-function secretInFolder(dataDir: string): string {
-  const file = join(dataDir, SECRET_FILE)
+function secretInFile(file: string): string {
   if (existsSync(file)) return readFileSync(file, 'utf8').trim()
-  mkdirSync(dataDir, { recursive: true })
+  mkdirSync(dirname(file), { recursive: true })
   const secret = newSecret()
   // Renamed into place when it is on disk: a start that dies on the way leaves no half of a secret.
   const draft = `${file}.draft`

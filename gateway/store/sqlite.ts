@@ -10,9 +10,14 @@ import { decodeOutcome, decodeRecord, encodeBatch, mergeMembers } from './batch.
 import { endOf, entryOfRow, type LaneRow, pageOf, walkFrom } from './lanes.ts'
 import { pack } from './packed-strings.ts'
 import type { Role } from './sqlite-worker.ts'
-import type { Head, Member, Position, Store } from './store.ts'
+import type { Durability, Head, Member, Position, Store } from './store.ts'
 
 export const STORE_FILE = 'hub.db'
+
+export const EMBEDDED_DURABILITY: Durability = {
+  promise: 'embedded SQLite, synchronous=FULL: an acknowledged event is on disk and survives a power cut',
+  powerCut: true,
+}
 
 const CHECKPOINT_MS = 500
 
@@ -85,10 +90,7 @@ export async function openSqliteStore({ dataDir }: SqliteOptions): Promise<Sqlit
     async ping() {
       await writer.run('ping')
     },
-    durability: {
-      promise: 'embedded SQLite, synchronous=FULL: an acknowledged event is on disk and survives a power cut',
-      powerCut: true,
-    },
+    durability: EMBEDDED_DURABILITY,
     async backup(target) {
       await writer.run('backup', target)
     },

@@ -38,7 +38,10 @@ describe('the secret of an embedded hub', () => {
     using folder = temporaryFolder('secret')
     const secret = await start({ dataDir: folder.path })
     rmSync(join(folder.path, SECRET_FILE))
-    await expect(start({ dataDir: folder.path })).rejects.toThrow(/not the secret this store was made with/)
+    await expect(start({ dataDir: folder.path })).rejects.toThrow(/hub\.secret is missing/)
+    writeFileSync(join(folder.path, SECRET_FILE), 'some other secret')
+    await expect(start({ dataDir: folder.path })).rejects.toThrow(/hub\.secret is not the secret/)
+    rmSync(join(folder.path, SECRET_FILE))
     expect(await start({ dataDir: folder.path, secret })).toBe(secret)
   })
 
