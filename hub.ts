@@ -1,6 +1,6 @@
 #!/usr/bin/env node
 /** The front door: the commands, and nothing else. Each is a file of `commands/`. */
-import { enableCompileCache } from 'node:module'
+import module from 'node:module'
 
 /** The Node that this is written for: TypeScript as it is, `node:sqlite`, `await using`. */
 const NODE_MAJOR = 26
@@ -13,7 +13,7 @@ if (Number.parseInt(process.versions.node, 10) < NODE_MAJOR) {
   process.exit(2)
 }
 // A command starts twice as fast the second time.
-enableCompileCache()
+module.enableCompileCache()
 // Only now: an older Node could not even read it.
 const { runProgram } = await import('./commands/program.ts')
 await runProgram(process.argv)
