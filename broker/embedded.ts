@@ -103,10 +103,11 @@ export async function openEmbeddedBroker(options: EmbeddedBrokerOptions): Promis
   aedes.on('unsubscribe', unsubscribed)
   aedes.on('clientError', failed)
   aedes.on('connectionError', failed)
+  const logError = (error: Error) => log.error({ err: error }, 'broker error')
   // Without a listener an error inside Aedes would end the process; its types do not know the event.
-  aedes.on('error' as 'closed', ((error: Error) => log.error({ err: error }, 'broker error')) as () => void)
+  aedes.on('error' as 'closed', logError as () => void)
 
-  const opening = openListeners({ ...options, limits, count, enter })
+  const opening = openListeners({ ...options, limits, count, enter, failed: logError })
   opening.catch(stopAedes)
   const listeners = await opening
 

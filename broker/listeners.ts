@@ -50,6 +50,8 @@ export async function openListeners(options: {
   limits: Limits
   count: (reason: RefusalReason) => void
   enter: (entrance: Entrance) => void
+  /** A listener had a connection it could not accept; it goes on listening. */
+  failed: (error: Error) => void
 }): Promise<Listeners> {
   const { host, limits, count, enter } = options
   const door = new Door(limits)
@@ -127,11 +129,15 @@ export async function openListeners(options: {
     throw error
   }
 
+  plain.on('error', options.failed)
+  tls?.on('error', options.failed)
+
   return {
     addresses,
     stop,
 
     acceptWebSocket(request, socket, head) {
+      socket.on('error', () => {}) // the HTTP server has let go of it
       const offered = (request.headers['sec-websocket-protocol'] ?? '').split(',').map((name) => name.trim())
       if (!offered.some((name) => SUBPROTOCOLS.has(name))) {
         socket.end('HTTP/1.1 400 Bad Request\r\nConnection: close\r\nContent-Length: 0\r\n\r\n') // [MQTT-6.0.0-3]

@@ -455,6 +455,18 @@ describe('a will', () => {
     expect(text(accepted[0] as Message)).toBe('{"online":false}')
   })
 
+  test('does not wait behind what the device had not got acknowledged', async () => {
+    const { port, accepted } = await openBroker({
+      accept: ({ topic }) => (topic === SALE ? new Promise(() => {}) : Promise.resolve()),
+      limits: { messagesInFlightPerClient: 1 },
+    })
+    const device = await connectDevice(port, DEVICE, { will })
+    device.publish(SALE, 'x', { qos: 1, messageId: 1 })
+    await expect.poll(() => accepted.length).toBe(1)
+    await device.vanish()
+    await expect.poll(() => accepted.map(({ topic }) => topic)).toEqual([SALE, HEALTH])
+  })
+
   test('of a device that disconnected is none', async () => {
     const { port, accepted, broker } = await openBroker()
     const device = await connectDevice(port, DEVICE, { will })

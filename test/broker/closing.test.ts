@@ -77,10 +77,12 @@ describe('a broker that is closed', () => {
     device.publish(SALE, 'two', { qos: 1, messageId: 2 })
     for (let turn = 0; turn < 5; turn++) await other.ping() // by now it lies before the broker, unread
     const closed = broker.close()
+    other.publish('bench', 'late', { qos: 1, messageId: 3 })
     await expect(RawClient.open(port)).rejects.toMatchObject({ code: 'ECONNREFUSED' })
     committed.resolve()
     await closed
     expect(accepted).toHaveLength(1)
+    expect(await other.closed).toEqual([])
   })
 
   test('waits no longer than it was told for a gateway that does not answer', async () => {

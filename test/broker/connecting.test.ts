@@ -297,19 +297,20 @@ describe('over TLS', () => {
   })
 })
 
-describe('over WebSocket', () => {
-  async function openHttp({ broker }: TestBroker): Promise<string> {
-    const server = createServer()
-    server.on('upgrade', (request: IncomingMessage, socket: Duplex, head: Buffer) =>
-      broker.acceptWebSocket(request, socket, head),
-    )
-    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-    onTestFinished(() => {
-      server.close()
-    })
-    return `ws://127.0.0.1:${(server.address() as { port: number }).port}/mqtt`
-  }
+/** An HTTP server that hands its upgrades to the broker. */
+async function openHttp({ broker }: TestBroker): Promise<string> {
+  const server = createServer()
+  server.on('upgrade', (request: IncomingMessage, socket: Duplex, head: Buffer) =>
+    broker.acceptWebSocket(request, socket, head),
+  )
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  onTestFinished(() => {
+    server.close()
+  })
+  return `ws://127.0.0.1:${(server.address() as { port: number }).port}/mqtt`
+}
 
+describe('over WebSocket', () => {
   test('devices and programs publish, subscribe and get their messages', async () => {
     const hub = await openBroker()
     const url = await openHttp(hub)
@@ -361,6 +362,21 @@ describe('over WebSocket', () => {
 })
 
 describe('how many may come', () => {
+  test('the bound is for all doors together', async () => {
+    const hub = await openBroker({
+      tls: { port: 0, cert: certificate('broker.pem'), key: certificate('broker.key'), ca: null },
+      limits: { connections: 1 },
+    })
+    const url = await openHttp(hub)
+    const inside = await connectDevice(hub.port)
+    const socket = openTls({ port: hub.broker.addresses.tlsPort as number, rejectUnauthorized: false })
+    await new Promise((resolve) => socket.once('error', resolve))
+    const webSocket = new WebSocket(url, 'mqtt')
+    await new Promise((resolve) => webSocket.once('error', resolve))
+    expect(hub.broker.stats.refused.get('too_many_connections')).toBe(2)
+    await inside.ping()
+  })
+
   test('connections are bounded, and the next one is turned away at once', async () => {
     const { port, broker } = await openBroker({ limits: { connections: 2 } })
     const first = await connectDevice(port)
