@@ -17,9 +17,12 @@ import { World } from '../../simulator/world.ts'
 import { type HubProcess, startHub } from '../support/hub-process.ts'
 import { startInflux, startRedis } from '../support/services.ts'
 import { temporaryFolder } from '../support/temporary-folder.ts'
+import { fault } from './faults/faults.ts'
 
 const DAY_MS = 86_400_000
 const SALES = 3000
+/** Two cores are shared with whatever else is tested. */
+const TIMEOUT_MS = 240_000
 
 /** 110 dealers with stock for the day. */
 const worldOf = (seed: number): World =>
@@ -64,7 +67,7 @@ const optionsFor = (world: World, target: SimulationTarget): SimulationOptions =
   settleMs: 60_000,
 })
 
-describe.each(DRIVERS)('a hub on %s', (_name, start) => {
+describe.each(DRIVERS)('a hub on %s', { timeout: TIMEOUT_MS }, (_name, start) => {
   test('holds what 110 dealers have sent, entry by entry, and its export says the same', async () => {
     await using stack = new AsyncDisposableStack()
     const hub = await start(stack)
@@ -104,4 +107,49 @@ describe.each(DRIVERS)('a hub on %s', (_name, start) => {
     expect(kills).toBe(3)
     expect(result.figures.reconnects).toBeGreaterThan(world.devices.length / 2)
   })
+})
+
+describe('a hub that', { timeout: TIMEOUT_MS }, () => {
+  test.each([
+    ['takes every sale for a new one', 'forgets-sales', 'first'],
+    ['sends no receipts', 'acknowledges-and-no-more', 'receipts'],
+  ] as const)('%s is found out', async (_fault, name, check) => {
+    await using hub = await startHub(fault(name))
+    const world = new World({ seed: 3, dealers: 12, unitsPerDealer: 0, stockPerTerminal: 60 })
+    const options = optionsFor(world, await prepare(hub, world))
+    const { verdict } = await runSimulation({
+      ...options,
+      plan: { ...options.plan, salesMax: 500 },
+      settleMs: 3000,
+    })
+    expect(verdict?.holds).toBe(false)
+    expect(verdict?.findings.map((finding) => finding.check)).toContain(check)
+  })
+})
+
+test('hub simulate --verify makes the hub of this machine ready, and ends with 0', {
+  timeout: TIMEOUT_MS,
+}, async () => {
+  await using hub = await startHub()
+  const words = [
+    '--seed',
+    '4',
+    '--dealers',
+    '12',
+    '--stock',
+    '60',
+    '--speed',
+    'max',
+    '--sales',
+    '300',
+    '--verify',
+  ]
+  const { code, stdout, stderr } = await hub.run('simulate', ...words, '--json')
+  expect(JSON.parse(stdout)).toMatchObject({ seed: 4, pending: 0, verdict: { holds: true, findings: [] } })
+  expect(code).toBe(0)
+  expect(stderr).toContain('"phase":"verifying"')
+
+  const again = await hub.run('simulate', ...words)
+  expect(again.code).not.toBe(0)
+  expect(again.stderr).toContain('already has sales of seed 4')
 })
