@@ -63,7 +63,7 @@ async function runImport(kind: ReferenceKind, input: InputFile, dryRun: boolean)
       yield chunk
     }
   }
-  return withStore((store, { serialPattern, redisUrl }) =>
+  return await withStore((store, { serialPattern, redisUrl }) =>
     importReference(store, kind, counted(), {
       serialPattern,
       dryRun,

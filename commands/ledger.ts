@@ -81,7 +81,7 @@ async function verify({ json }: { json?: true }): Promise<void> {
     using bar = new ProgressBar()
     const heads = await store.heads('ledger')
     const total = heads.reduce((sum, { number }) => sum + number, 0)
-    return verifyLedger(store, (entries) =>
+    return await verifyLedger(store, (entries) =>
       bar.update('checking', entries / total, count(entries, 'entry', 'entries')),
     )
   })
