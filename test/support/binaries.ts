@@ -11,6 +11,7 @@ export const BINARIES = {
   mosquitto: { variable: 'MOSQUITTO', package: 'mosquitto' },
   mosquitto_pub: { variable: 'MOSQUITTO_PUB', package: 'mosquitto-clients' },
   mosquitto_sub: { variable: 'MOSQUITTO_SUB', package: 'mosquitto-clients' },
+  mosquitto_rr: { variable: 'MOSQUITTO_RR', package: 'mosquitto-clients' },
   strace: { variable: 'STRACE', package: 'strace' },
 } as const
 

@@ -58,6 +58,8 @@ export class Terminal implements AsyncDisposable {
     client.on('message', (topic, payload) => {
       if (topic === deviceTopic(name, 'receipt')) this.receipts.push(JSON.parse(String(payload)) as Receipt)
     })
+    // Every publish under way listens for its end.
+    client.setMaxListeners(Number.POSITIVE_INFINITY)
     // A drop is seen by who waits for an answer; unheard, the event would end the process.
     client.on('error', () => {})
   }
@@ -83,13 +85,18 @@ export class Terminal implements AsyncDisposable {
   }
 
   /** Resolves with the PUBACK (QoS 1). @throws when the connection ends before it */
-  async publish(kind: DeviceUplink, payload: object | string | Buffer, qos: 0 | 1 = 1): Promise<void> {
+  async publish(
+    kind: DeviceUplink,
+    payload: object | string | Buffer,
+    { qos = 1, dup = false }: { qos?: 0 | 1; dup?: boolean } = {},
+  ): Promise<void> {
     const bytes = typeof payload === 'string' || Buffer.isBuffer(payload) ? payload : JSON.stringify(payload)
     const { promise, reject } = Promise.withResolvers<never>()
     const dropped = () => reject(new Error('the connection was closed before the PUBACK'))
     this.client.once('close', dropped)
     try {
-      await Promise.race([this.client.publishAsync(deviceTopic(this.name, kind), bytes, { qos }), promise])
+      const topic = deviceTopic(this.name, kind)
+      await Promise.race([this.client.publishAsync(topic, bytes, { qos, dup }), promise])
     } finally {
       this.client.off('close', dropped)
     }

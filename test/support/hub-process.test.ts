@@ -1,6 +1,7 @@
 /** How a hub is started, stopped and asked, with a stand-in of a few lines: what hubs do is tested elsewhere. */
 import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { pathToFileURL } from 'node:url'
 import { beforeEach, expect, test, vi } from 'vitest'
 import { startHub } from './hub-process.ts'
 import { temporaryFolder } from './temporary-folder.ts'
@@ -60,6 +61,23 @@ test('a module loaded before a hub is loaded before the hub only, not before its
   await using hub = await startHub({ program, preload })
   expect(hub.logLines().map(({ msg }) => msg)).toEqual(['preloaded', 'ready'])
   expect(await hub.run('say')).toMatchObject({ stderr: 'complained\n' })
+})
+
+test('a module of a hub is replaced by one that has the real one', async () => {
+  const path = 'test/support/ports.ts'
+  const real = pathToFileURL(join(import.meta.dirname, 'ports.ts'))
+  const replacement = join(temporaryFolder('replacement').path, 'replacement.ts')
+  writeFileSync(
+    replacement,
+    `export { freePort as realFreePort } from '${real}'; export const freePort = 'none'`,
+  )
+  writeFileSync(
+    program,
+    `import { freePort, realFreePort } from '${real}'
+    console.error(JSON.stringify({ level: 30, msg: freePort + ' ' + typeof realFreePort }))\n${STAND_IN}`,
+  )
+  await using hub = await startHub({ program, replace: { [path]: replacement } })
+  expect(hub.logLines()[0]).toMatchObject({ msg: 'none function' })
 })
 
 test('a command has its output, its complaints and its exit code', async () => {

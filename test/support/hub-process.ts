@@ -13,10 +13,12 @@ import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
 import { pipeline } from 'node:stream/promises'
 import { freePort } from './ports.ts'
+import { REPLACED_MODULES } from './replace-modules.ts'
 import { ServerProcess } from './server-process.ts'
 import { temporaryFolder } from './temporary-folder.ts'
 
 const HUB = join(import.meta.dirname, '../../hub.ts')
+const REPLACE = join(import.meta.dirname, 'replace-modules.ts')
 
 export interface HubOptions {
   /** Over the defaults: free ports on 127.0.0.1, a new data folder. Nothing comes from the tests' own environment. */
@@ -24,9 +26,11 @@ export interface HubOptions {
   /** What is run instead of `hub.ts`. */
   readonly program?: string
   /**
-   * The path of a module that the started hub loads before itself, in every thread: a fault, or what makes of the hub a
-   * control that must fail (`test/flow/faults`). Commands are run without it.
+   * Modules of the started hub that are exchanged for others, path in the tree → path of the file to take instead: a
+   * fault, or what makes of the hub a control that must fail. Commands have the real ones.
    */
+  readonly replace?: Readonly<Record<string, string>>
+  /** The path of a module that the started hub loads before itself in each of its threads, for the same purpose. */
   readonly preload?: string
 }
 
@@ -58,6 +62,7 @@ export type HubProcess = ServerProcess & {
 export async function startHub({
   settings = {},
   program = HUB,
+  replace = {},
   preload,
 }: HubOptions = {}): Promise<HubProcess> {
   const folder = temporaryFolder('hub').path
@@ -74,12 +79,13 @@ export async function startHub({
     ...settings,
   }
   const httpUrl = `http://127.0.0.1:${httpPort}`
+  const preloads = [...(preload ? [preload] : []), ...(Object.keys(replace).length > 0 ? [REPLACE] : [])]
   const server = await ServerProcess.start({
     name: `hub on ports ${mqttPort} and ${httpPort}`,
-    command: [process.execPath, ...(preload ? ['--import', preload] : []), program, 'start'],
+    command: [process.execPath, ...preloads.flatMap((path) => ['--import', path]), program, 'start'],
     // Not the repository: the hub reads `.env` where it is started, and a developer may have one.
     cwd: folder,
-    env,
+    env: preloads.includes(REPLACE) ? { ...env, [REPLACED_MODULES]: JSON.stringify(replace) } : env,
     ready: async () => (await fetch(`${httpUrl}/readyz`, { signal: AbortSignal.timeout(1000) })).ok,
   })
 
