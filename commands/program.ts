@@ -37,7 +37,7 @@ export async function runProgram(argv: readonly string[]): Promise<void> {
   }
 }
 
-function buildProgram(): Command {
+export function buildProgram(): Command {
   const program = new Command('hub')
     .description('Dealer Hub: what happens in a network of dealers, over MQTT, into a ledger.')
     .addHelpText('after', EXAMPLES)
