@@ -18,6 +18,8 @@ interface Pending {
   readonly message: Message
   readonly done: Done
   readonly arrivedMs: number
+  /** When the handler was given it. */
+  handledMs: number
   /** Not acknowledged earlier than this: the sender is above its rate. */
   readonly notBeforeMs: number
   state: 'waiting' | 'handling' | 'accepted' | 'failed'
@@ -92,6 +94,7 @@ export class Acknowledger {
       message,
       done,
       arrivedMs: nowMs,
+      handledMs: 0,
       notBeforeMs: this.#allowedAtMs(queue, nowMs),
       state: 'waiting',
       failure: null,
@@ -159,6 +162,7 @@ export class Acknowledger {
 
   #handle(queue: SenderQueue, pending: Pending): void {
     pending.state = 'handling'
+    pending.handledMs = performance.now()
     queue.handling++
     this.#handling++
     let handled: Promise<void>
@@ -244,16 +248,22 @@ export class Acknowledger {
   }
 
   #failOverdue(): void {
-    const before = performance.now() - this.#limits.acceptTimeoutMs
+    const nowMs = performance.now()
     for (const queue of this.#busy) {
       const pending = queue.head
-      if (pending === null || pending.arrivedMs >= before) continue
-      if (pending.state !== 'waiting' && pending.state !== 'handling') continue
-      pending.failure = new Refusal('not_accepted', `no answer within ${this.#limits.acceptTimeoutMs} ms`)
+      if (pending === null || !this.#isOverdue(pending, nowMs)) continue
+      const waitedMs = Math.round(nowMs - pending.arrivedMs)
+      pending.failure = new Refusal('not_accepted', `no answer within ${waitedMs} ms`)
       // `handling` stays counted until the handler does settle: it still holds what it was given.
       if (pending.state === 'handling') pending.state = 'failed'
       this.#fail(queue, pending)
     }
+  }
+
+  /** A handler that is slow for everybody is no reason to drop everybody: who waits for a turn may wait longer. */
+  #isOverdue({ state, arrivedMs, handledMs }: Pending, nowMs: number): boolean {
+    if (state === 'handling') return nowMs - handledMs > this.#limits.acceptTimeoutMs
+    return state === 'waiting' && nowMs - arrivedMs > this.#limits.turnTimeoutMs
   }
 
   #forget(queue: SenderQueue): void {

@@ -27,11 +27,16 @@ export const LIMITS = Object.freeze({
   devicePayloadBytes: DEVICE_PAYLOAD_BYTES_MAX,
   apiPayloadBytes: BRIDGE_PAYLOAD_BYTES_MAX,
   subscriptionsPerClient: 100,
-  /** Messages in the handler's hands; the others wait in their senders' queues, in turn. */
-  messagesInFlight: 10_000,
+  /**
+   * Messages in the handler's hands: a few of the intake's batches, so that even a slow store answers each in well
+   * under the time it is held. The others wait in their senders' queues, in turn.
+   */
+  messagesInFlight: 2_048,
   messagesInFlightPerClient: 1_000,
-  /** From a message's arrival to its handler's answer; the intake's own hold is 5 s, so this is the second net. */
+  /** For the handler's answer; the intake's own hold is 5 s, so this is the second net. */
   acceptTimeoutMs: 6_500,
+  /** For a turn with the handler. Long: to drop those who wait in an overload makes a storm of it. */
+  turnTimeoutMs: 30_000,
   /**
    * Messages a second and at once from one client; above, acknowledgements are delayed, never by more than
    * `rateDelayMs`. One device in a loop then takes a fifth of a hub at most.

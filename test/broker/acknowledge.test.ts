@@ -416,6 +416,35 @@ describe('messages that are many', () => {
     expect(gateway.messages.findIndex(({ message }) => text(message) === 'other')).toBeLessThan(20)
   })
 
+  test('waiting for a turn is not held against a message, however slow those before it are', async () => {
+    const gateway = heldGateway()
+    const limits = { messagesInFlight: 1, acceptTimeoutMs: 600 }
+    const { port, broker } = await openBroker({ accept: gateway.accept, limits })
+    const [slow, waiting] = [await connectDevice(port), await connectDevice(port, OTHER_DEVICE)]
+    slow.publish(SALE, 'never answered', { qos: 1, messageId: 1 })
+    await gateway.handed(1)
+    waiting.publish(`hub/v1/${OTHER_DEVICE}/sale`, 'waits', { qos: 1, messageId: 1 })
+    await expect.poll(() => broker.stats.pending).toBe(2)
+    await slow.closed // as long as that takes, the other has waited too
+    gateway.messages[0]?.accept()
+    await gateway.handed(2)
+    gateway.messages[1]?.accept()
+    expect(await waiting.next('puback')).toMatchObject({ messageId: 1 })
+  })
+
+  test('waiting for a turn for too long is', async () => {
+    const gateway = heldGateway()
+    const limits = { messagesInFlight: 1, turnTimeoutMs: 50 }
+    const { port } = await openBroker({ accept: gateway.accept, limits })
+    const [slow, waiting] = [await connectDevice(port), await connectDevice(port, OTHER_DEVICE)]
+    slow.publish(SALE, 'being handled', { qos: 1, messageId: 1 })
+    await gateway.handed(1)
+    waiting.publish(`hub/v1/${OTHER_DEVICE}/sale`, 'waits', { qos: 1, messageId: 1 })
+    expect(await waiting.closed).toEqual([])
+    gateway.messages[0]?.accept()
+    expect(await slow.next('puback')).toMatchObject({ messageId: 1 })
+  })
+
   test('a sender above its rate is acknowledged later, not less', async () => {
     const { port, broker } = await openBroker({ limits: { ratePerSecond: 200, rateBurst: 10 } })
     const device = await connectDevice(port)
