@@ -21,7 +21,7 @@
  * A document is kept as one text, its record: `version atMs entry token value`, entry `-` when none was appended.
  */
 import type { Stream } from '../contract/ledger.ts'
-import { type Key, keyIn, type Shard } from './keys.ts'
+import { type Key, keyIn, SHARDS, type Shard } from './keys.ts'
 import { type Doc, ENTRY_ID, type Member, type Outcome, type Proposal, type Writes } from './store.ts'
 
 /** Telemetry kept per lane; the ledger is never trimmed. 16 lanes: the last million entries. */
@@ -35,6 +35,13 @@ export interface Batch {
 
 export const streamKey = (stream: Stream, shard: Shard): Key => keyIn(shard, stream)
 export const headKey = (stream: Stream, shard: Shard): Key => keyIn(shard, `${stream}:head`)
+
+/** What nobody reads, in every shard: a store that is full, or that has become a replica, still reads and does not write. */
+export const PING: readonly Proposal[] = SHARDS.map((shard) => ({
+  shard,
+  token: 'ping',
+  set: [{ key: keyIn(shard, 'ping'), value: null }],
+}))
 
 const NONE: readonly never[] = []
 

@@ -10,8 +10,8 @@ import { createHash } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { Cluster, Redis, type RedisOptions } from 'ioredis'
 import { parseEntryId, type Stream } from '../contract/ledger.ts'
-import { decodeOutcome, decodeRecord, encodeBatch, headKey, mergeMembers, streamKey } from './batch.ts'
-import { type Key, keyIn, SHARDS, type Shard, shardOfKey } from './keys.ts'
+import { decodeOutcome, decodeRecord, encodeBatch, headKey, mergeMembers, PING, streamKey } from './batch.ts'
+import { type Key, SHARDS, type Shard, shardOfKey } from './keys.ts'
 import { endOf, entryOfRow, type LaneRow, pageOf, type Walk, walkFrom } from './lanes.ts'
 import type { Durability, Head, IndexQuery, Member, Outcome, Position, Proposal, Store } from './store.ts'
 
@@ -64,6 +64,9 @@ export async function openRedisStore({ url, onState = () => {} }: RedisStoreOpti
     }
     return (answers as string[]).map((answer) => decodeOutcome(answer, batch.keys))
   }
+
+  const commit = (proposals: readonly Proposal[]): Promise<Outcome[]> =>
+    isCluster ? commitByShard(proposals, run) : run(proposals)
 
   async function readRecords(keys: readonly Key[]): Promise<(string | null)[]> {
     if (keys.length === 0) return []
@@ -124,7 +127,7 @@ export async function openRedisStore({ url, onState = () => {} }: RedisStoreOpti
       const records = isCluster ? await readByShard(keys, readRecords) : await readRecords(keys)
       return records.map((record) => (record === null ? null : decodeRecord(record)))
     },
-    commit: (proposals) => (isCluster ? commitByShard(proposals, run) : run(proposals)),
+    commit,
     async range(names, query) {
       const found = await Promise.all(names.map((name) => members(name, query))).catch((cause: unknown) => {
         throw failed('read an index', cause)
@@ -148,12 +151,7 @@ export async function openRedisStore({ url, onState = () => {} }: RedisStoreOpti
     end: async (stream) => endOf(await heads(stream)),
     heads,
     async ping() {
-      // One that is full, or has become a replica, reads and does not write.
-      await Promise.all(SHARDS.map((shard) => client.set(keyIn(shard, 'ping'), ''))).catch(
-        (cause: unknown) => {
-          throw failed('write', cause)
-        },
-      )
+      await commit(PING)
     },
     durability,
     async close() {

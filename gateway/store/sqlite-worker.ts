@@ -277,11 +277,6 @@ export function heads(stream: Stream): Head[] {
   ) as unknown as Head[]
 }
 
-/** A full or failing disk shows at a write and its fsync only: what the file says already is written once more. */
-export function ping(): void {
-  db.exec(`PRAGMA user_version = ${MIGRATIONS.length}`)
-}
-
 /** Pages in the log from which on a checkpoint waits for a moment without writers, so that the log begins anew: 64 MiB. */
 const LOG_PAGES_MAX = 16_384
 

@@ -6,7 +6,8 @@ import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { Piscina } from 'piscina'
 import { parseEntryId, type Stream } from '../contract/ledger.ts'
-import { decodeOutcome, decodeRecord, encodeBatch, mergeMembers } from './batch.ts'
+import { decodeOutcome, decodeRecord, encodeBatch, mergeMembers, PING } from './batch.ts'
+import { groupCommits } from './group-commit.ts'
 import { endOf, entryOfRow, type LaneRow, pageOf, walkFrom } from './lanes.ts'
 import { pack } from './packed-strings.ts'
 import type { Role } from './sqlite-worker.ts'
@@ -55,18 +56,20 @@ export async function openSqliteStore({ dataDir }: SqliteOptions): Promise<Sqlit
 
   const heads = (stream: Stream): Promise<Head[]> => reader.run('heads', stream)
 
+  const writes = groupCommits(async (proposals) => {
+    const batch = encodeBatch(proposals)
+    const control = Int32Array.from(batch.control)
+    const packed = { keys: pack(batch.keys), texts: pack(batch.texts), control }
+    const answers: string[] = await writer.run('commit', packed)
+    return answers.map((answer) => decodeOutcome(answer, batch.keys))
+  })
+
   return {
     async read(keys) {
       const records: (string | null)[] = await reader.run('read', pack(keys))
       return records.map((record) => (record === null ? null : decodeRecord(record)))
     },
-    async commit(proposals) {
-      const batch = encodeBatch(proposals)
-      const control = Int32Array.from(batch.control)
-      const packed = { keys: pack(batch.keys), texts: pack(batch.texts), control }
-      const answers: string[] = await writer.run('commit', packed)
-      return answers.map((answer) => decodeOutcome(answer, batch.keys))
-    },
+    commit: writes.commit,
     async range(names, { min = -Infinity, max = Infinity, after, limit }) {
       const members: Member[] = await reader.run('range', {
         names,
@@ -88,13 +91,14 @@ export async function openSqliteStore({ dataDir }: SqliteOptions): Promise<Sqlit
     end: async (stream) => endOf(await heads(stream)),
     heads,
     async ping() {
-      await writer.run('ping')
+      await writes.commit(PING)
     },
     durability: EMBEDDED_DURABILITY,
     async backup(target) {
       await writer.run('backup', target)
     },
     async close() {
+      await writes.settled()
       clearInterval(checkpoints)
       await checkpointing
       await Promise.all([writer, reader, checkpointer].map((thread) => thread.close()))
