@@ -68,7 +68,7 @@ export class Logins {
 
   /** The connection is closed. */
   left(connection: Connection, { session }: Login): void {
-    if (this.#connections.get(session.clientId) === connection) this.#connections.delete(session.clientId)
+    this.#connections.delete(session.clientId)
     this.#sessions.leave(session, connection.connect?.clean === false)
   }
 

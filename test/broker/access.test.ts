@@ -95,6 +95,7 @@ describe('the table of rights', () => {
     'dealer:JKT-01',
     'device',
     'device:JKT-01/POS-1',
+    'device:POS-1',
     'bridge:',
     'bridge',
     'bridge:+',

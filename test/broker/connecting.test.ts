@@ -397,6 +397,7 @@ describe('how many may come', () => {
     await expect.poll(() => broker.stats.connections).toBe(4)
     const turnedAway = await RawClient.open(port)
     await turnedAway.closed
+    expect(broker.stats.refused.get('too_many_connections')).toBe(1)
     await strangers[0]?.vanish()
     await expect.poll(() => broker.stats.connections).toBe(3)
     await connectApi(port, 'admin')

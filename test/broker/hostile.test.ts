@@ -8,6 +8,7 @@ import { join } from 'node:path'
 import { connectAsync } from 'mqtt'
 import type { Packet } from 'mqtt-packet'
 import { describe, expect, onTestFinished, test } from 'vitest'
+import type { Limits } from '../../broker/limits.ts'
 import {
   apiLogin,
   connectApi,
@@ -448,26 +449,29 @@ describe.each([0, 1] as const)('14, 15: a subscriber that stops reading, at QoS 
   })
 })
 
-test('14: QoS 0 for a slow subscriber is left out above a bound, QoS 1 ends its connection', async () => {
-  const { port, broker } = await openBroker({ limits: { backlogMessages: 10 } })
-  const slow = await connectApi(port, 'admin')
-  await slow.subscribe(['zero', 0], ['one', 1])
-  slow.socket.pause()
-  const publisher = await connectApi(port, 'admin')
-  const large = Buffer.alloc(1_000_000)
-  const publish = async (topic: string, messages: number) => {
-    for (let i = 0; i < messages; i++) {
-      publisher.publish(topic, large, { qos: 1, messageId: 1 })
-      await publisher.next('puback')
+test.each<Partial<Limits>>([{ backlogMessages: 10 }, { backlogBytes: 10_000_000 }])(
+  '14: above %j QoS 0 is left out for a slow subscriber, and QoS 1 ends its connection',
+  async (limits) => {
+    const { port, broker } = await openBroker({ limits })
+    const slow = await connectApi(port, 'admin')
+    await slow.subscribe(['zero', 0], ['one', 1])
+    slow.socket.pause()
+    const publisher = await connectApi(port, 'admin')
+    const large = Buffer.alloc(1_000_000)
+    const publish = async (topic: string, messages: number) => {
+      for (let i = 0; i < messages; i++) {
+        publisher.publish(topic, large, { qos: 1, messageId: 1 })
+        await publisher.next('puback')
+      }
     }
-  }
-  await publish('zero', 30)
-  const leftOut = broker.stats.refused.get('slow_subscriber') ?? 0
-  expect(leftOut).toBeGreaterThan(5)
-  expect(broker.stats.connections).toBe(2)
-  await publish('one', 1)
-  await expect.poll(() => broker.stats.connections).toBe(1)
-})
+    await publish('zero', 30)
+    const leftOut = broker.stats.refused.get('slow_subscriber') ?? 0
+    expect(leftOut).toBeGreaterThan(5)
+    expect(broker.stats.connections).toBe(2)
+    await publish('one', 1)
+    await expect.poll(() => broker.stats.connections).toBe(1)
+  },
+)
 
 test('16: what waits for an absent client is bounded: the oldest messages, in order', async () => {
   const { port, broker } = await openBroker({ limits: { offlineMessages: 100 } })
