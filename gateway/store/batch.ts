@@ -40,7 +40,7 @@ export const headKey = (stream: Stream, shard: Shard): Key => keyIn(shard, `${st
 export const PING: readonly Proposal[] = SHARDS.map((shard) => ({
   shard,
   token: 'ping',
-  set: [{ key: keyIn(shard, 'ping'), value: null }],
+  set: [{ key: keyIn(shard, 'ping'), value: 1 }],
 }))
 
 const NONE: readonly never[] = []
