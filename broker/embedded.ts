@@ -26,6 +26,7 @@ import type { Broker, BrokerHandlers, BrokerStats, Message } from './broker.ts'
 import { checkConnect } from './connect-rules.ts'
 import { type Connection, closeFlushed } from './connection.ts'
 import { FanOut } from './fan-out.ts'
+import { gatherWrites } from './gather-writes.ts'
 import { LIMITS, type Limits } from './limits.ts'
 import { type Entrance, openListeners, type TlsFiles } from './listeners.ts'
 import { Logins } from './logins.ts'
@@ -128,6 +129,7 @@ export async function openEmbeddedBroker(options: EmbeddedBrokerOptions): Promis
   function enter(entrance: Entrance): void {
     const { stream } = entrance
     readWhole(stream)
+    gatherWrites(stream)
     const client = aedes.handle(stream)
     const connection: Connection = {
       client,

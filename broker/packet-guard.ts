@@ -46,6 +46,11 @@ function brokenRule(packet: Packet, end: number): string | null {
     case 'unsubscribe':
       if (!hasId(packet)) return 'unsubscribe: packet identifier 0 [MQTT-2.3.1-1]'
       return packet.unsubscriptions.length > 0 ? null : 'unsubscribe: no filter [MQTT-3.10.3-2]'
+    case 'puback':
+    case 'pubrec':
+    case 'pubrel':
+    case 'pubcomp':
+      return hasId(packet) ? null : `${packet.cmd}: without packet identifier`
     case 'connack':
     case 'suback':
     case 'unsuback':

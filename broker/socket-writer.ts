@@ -1,6 +1,6 @@
 /**
- * PUBLISH packets onto one client's socket. Those of one tick leave in one system call; a socket that takes nothing
- * is waited for, no longer than Aedes' `drainTimeout`, then the client is dropped.
+ * PUBLISH packets onto one client's socket. A socket that takes nothing is waited for, no longer than Aedes'
+ * `drainTimeout`, then the client is dropped.
  */
 import type { Client } from 'aedes'
 import { waitForDrain } from './aedes-internals.ts'
@@ -8,7 +8,6 @@ import { waitForDrain } from './aedes-internals.ts'
 export class SocketWriter {
   readonly #client: Client
   readonly #onDrain: () => void
-  #corked = false
   #full = false
 
   constructor(client: Client, onDrain: () => void) {
@@ -22,16 +21,7 @@ export class SocketWriter {
   }
 
   write(bytes: Buffer): void {
-    const { conn } = this.#client
-    if (!this.#corked) {
-      this.#corked = true
-      conn.cork()
-      process.nextTick(() => {
-        this.#corked = false
-        conn.uncork()
-      })
-    }
-    if (conn.write(bytes) || this.#full) return
+    if (this.#client.conn.write(bytes) || this.#full) return
     this.#full = true
     waitForDrain(this.#client, (error) => {
       this.#full = false
