@@ -5,7 +5,7 @@
 import { BRIDGE_PAYLOAD_BYTES_MAX, DEVICE_PAYLOAD_BYTES_MAX } from '../gateway/contract/events.ts'
 
 export const LIMITS = Object.freeze({
-  /** Sockets of all kinds. About 23 KiB each when idle, so all of them stay below half a gigabyte. */
+  /** Sockets of all kinds. About 25 KiB each when idle, so all of them stay at half a gigabyte. */
   connections: 20_000,
   /**
    * Connections from one address that have not logged in. Wide, since a dealership behind one router or a whole
