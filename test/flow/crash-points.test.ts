@@ -70,9 +70,8 @@ async function dieAfterPuback() {
   await terminal.publish('sale', sale)
   await hub.kill()
   expect(terminal.receipts).toEqual([])
-  const metrics = await openMetrics(hub)
+  await using metrics = await openMetrics(hub)
   expect(await figuresOf(metrics)).toMatchObject({ all: { count: 0 } })
-  await metrics.close()
   return { dataDir: hub.dataDir, credentials }
 }
 

@@ -290,7 +290,10 @@ interface Quarantined {
 async function quarantined(): Promise<Quarantined[]> {
   const { code, stdout } = await hub.run('quarantine', 'list', '--json')
   expect(code).toBe(0)
-  return JSON.parse(stdout) as Quarantined[]
+  return stdout
+    .trimEnd()
+    .split('\n')
+    .map((line) => JSON.parse(line) as Quarantined)
 }
 
 async function shown(id: string): Promise<Quarantined> {

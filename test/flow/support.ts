@@ -51,23 +51,25 @@ export async function expectNothingLost(
 
 /** Waits until the metrics say what the ledger says: by dealer, by channel and altogether. */
 export async function expectFigures(hub: HubProcess, expected: Totals, influxUrl?: string): Promise<void> {
-  const metrics = await openMetrics(hub, influxUrl)
-  try {
-    let found: Totals | null = null
-    await until('the figures have caught up', async () => {
-      found = await figuresOf(metrics)
-      return found.all.count >= expected.all.count
-    }).catch(() => {})
-    expect(found).toEqual(expected)
-  } finally {
-    await metrics.close()
-  }
+  await using metrics = await openMetrics(hub, influxUrl)
+  let found: Totals | null = null
+  await until('the figures have caught up', async () => {
+    found = await figuresOf(metrics)
+    return found.all.count >= expected.all.count
+  }).catch(() => {})
+  expect(found).toEqual(expected)
 }
 
-export async function openMetrics({ dataDir }: HubProcess, influxUrl?: string): Promise<Metrics> {
-  return influxUrl === undefined
-    ? openSqliteMetrics({ dataDir, timezone: TIMEZONE })
-    : openInfluxMetrics({ url: influxUrl, token: null, org: null, bucket: 'hub', timezone: TIMEZONE })
+/** The metrics database of a hub, its embedded one or an InfluxDB. */
+export async function openMetrics(
+  { dataDir }: HubProcess,
+  influxUrl?: string,
+): Promise<Metrics & AsyncDisposable> {
+  const metrics =
+    influxUrl === undefined
+      ? await openSqliteMetrics({ dataDir, timezone: TIMEZONE })
+      : openInfluxMetrics({ url: influxUrl, token: null, org: null, bucket: 'hub', timezone: TIMEZONE })
+  return { ...metrics, [Symbol.asyncDispose]: () => metrics.close() }
 }
 
 /** What the metrics hold of registered sales, in the auditor's form. */
@@ -121,4 +123,27 @@ export async function figureOf({ httpUrl }: HubProcess, name: string): Promise<n
   const value = new RegExp(`^${name} (.*)$`, 'm').exec(text)?.[1]
   if (value === undefined) throw new Error(`/metrics has no ${name}`)
   return Number(value)
+}
+
+/** While the store takes nothing: the hub lives, and tells; nothing is acknowledged, and who waits too long is dropped. */
+export async function expectHeld(hub: HubProcess, load: LoadProcess): Promise<void> {
+  const before = load.progress().reconnections
+  await until('the hub says that it is not ready', async () => (await partsOf(hub)).store === 'down')
+  const { acknowledged, reconnections, refusedLogins } = await load.until(
+    'every device was dropped, so that nothing is left of what it sent before',
+    (now) => now.reconnections >= before + load.devices,
+  )
+  await load.until(
+    'what was sent since is dropped, or its sender not let in',
+    (now) => now.reconnections > reconnections || now.refusedLogins > refusedLogins,
+  )
+  expect(load.progress().acknowledged, 'acknowledged by a store that takes nothing').toBe(acknowledged)
+  expect(await isAlive(hub)).toBe(true)
+}
+
+/** By itself, without a restart. */
+export async function expectGoingOn(hub: HubProcess, load: LoadProcess): Promise<void> {
+  const { acknowledged } = load.progress()
+  await until('the hub is ready again', async () => (await partsOf(hub)).store === 'up')
+  await load.until('it sells again', (progress) => progress.acknowledged >= acknowledged + 100)
 }

@@ -11,6 +11,8 @@ const LOAD = join(import.meta.dirname, 'load.ts')
 export type LoadProcess = ServerProcess & {
   /** The path of its journal; complete when it has finished. */
   readonly journal: string
+  /** How many there are. */
+  readonly devices: number
   progress(): LoadProgress
   /** Waits until what it reports is so. */
   until(what: string, condition: (progress: LoadProgress) => boolean): Promise<LoadProgress>
@@ -46,6 +48,7 @@ export async function startLoad(given: Given): Promise<LoadProcess> {
   const progress = () => lastProgress(server.stdout)
   return Object.assign(server, {
     journal: options.journal,
+    devices: options.devices.length,
     progress,
     until: (what: string, condition: (progress: LoadProgress) => boolean) =>
       until(what, () => {

@@ -23,7 +23,7 @@ if (replacements.size > 0) {
       const replacement = replacements.get(resolved.url)
       return replacement === undefined || replacement === context.parentURL
         ? resolved
-        : { ...resolved, url: replacement }
+        : { ...resolved, url: replacement, format: 'module-typescript' }
     },
   })
 }

@@ -32,6 +32,7 @@ const FAULTS = {
   'forgets-sales': { replace: { 'gateway/documents.ts': file('forgets-sales') } },
   'projects-what-passes': { replace: { 'analytics/projector.ts': file('projects-what-passes') } },
   'refuses-what-it-cannot-read': { replace: { 'gateway/intake.ts': file('refuses-what-it-cannot-read') } },
+  'skips-what-fails': { replace: { 'analytics/projector.ts': file('skips-what-fails') } },
 } as const satisfies Record<string, Pick<HubOptions, 'replace' | 'preload'>>
 
 export const fault = (name: keyof typeof FAULTS): Pick<HubOptions, 'replace' | 'preload'> => FAULTS[name]
