@@ -48,7 +48,7 @@ async function add(flags: Flags, command: Command): Promise<void> {
   if (rotated > 0) console.error(`${count(rotated, 'device')} had one before, which counts no longer`)
 }
 
-async function namesOf({ dealer, device, file }: Flags, command: Command): Promise<DeviceName[]> {
+async function namesOf({ dealer, device, file }: Flags, command: Command): Promise<readonly DeviceName[]> {
   if (file === undefined) {
     if (dealer === undefined || device === undefined)
       return command.error('error: --dealer and --device, or --file')

@@ -15,9 +15,15 @@ export interface Customer {
 /** @returns a function from a phone number, as people write it, to the customer; null when it can't be a number. */
 export function createIdentify(secret: string): (phone: string) => Customer | null {
   return (text) => {
-    const parsed = parsePhoneNumberFromString(text, 'ID')
-    if (parsed === undefined || !parsed.isPossible()) return null
-    const hmac = createHmac('sha256', secret).update(parsed.number).digest('base64url')
-    return { id: `cus_${hmac.slice(0, 22)}`, phone: parsed.number }
+    const phone = parsePhone(text)
+    if (phone === null) return null
+    const hmac = createHmac('sha256', secret).update(phone).digest('base64url')
+    return { id: `cus_${hmac.slice(0, 22)}`, phone }
   }
+}
+
+/** A phone number as people in Indonesia write it → E.164; null when it can't be a number. */
+export function parsePhone(text: string): string | null {
+  const parsed = parsePhoneNumberFromString(text, 'ID')
+  return parsed?.isPossible() ? parsed.number : null
 }

@@ -5,9 +5,7 @@
  *   identity   what names a row: a file that has it twice contradicts itself, a later file replaces the row
  *   aggregate  whose document the row stands in; a price stands beside the model's other prices
  */
-import { parsePhoneNumberFromString } from 'libphonenumber-js/min'
 import { z } from 'zod'
-import { NAME_PATTERN, RESERVED_DEALERS } from '../contract/topics.ts'
 import {
   type DealerRow,
   dealerKey,
@@ -21,6 +19,7 @@ import {
 } from '../documents.ts'
 import type { Key, Shard } from '../store/keys.ts'
 import type { Json } from '../store/store.ts'
+import { date, dealerId, decimal, model, optional, phone, text, time, units, words } from './columns.ts'
 
 /** A row as it will be kept. */
 export interface ReferenceRow {
@@ -29,11 +28,15 @@ export interface ReferenceRow {
   readonly value: Json
 }
 
-export interface ReferenceFile {
-  /** All must be there; what else there is, is kept as attributes. */
+/** How the rows of a file are read. */
+export interface RowForm {
+  /** All must be there. */
   readonly columns: readonly string[]
   /** Text by column → the row, or which columns are wrong and what was expected of them. */
   parse(fields: Fields, attributes: Attributes): ParsedRow
+}
+
+export interface ReferenceFile extends RowForm {
   key(aggregate: string): Key
   /** Where the aggregates of a shard are listed; null: nowhere. */
   readonly index: ((shard: Shard) => Key) | null
@@ -44,6 +47,7 @@ export interface ReferenceFile {
 }
 
 export type Fields = Readonly<Record<string, string>>
+/** The other columns, where they are not empty. */
 export type Attributes = Readonly<Record<string, string>>
 export type ParsedRow =
   | { readonly row: ReferenceRow }
@@ -79,10 +83,11 @@ function dealersFile(): ReferenceFile {
     phone: optional(phone),
   })
   return {
-    ...oneRowADocument(columns, (fields, attributes) => {
-      const value: DealerRow = { ...fields, ...attributes }
+    ...rowForm(columns, (fields, extra) => {
+      const value: DealerRow = { ...fields, ...extra }
       return { aggregate: fields.dealer_id, identity: fields.dealer_id, value: value as unknown as Json }
     }),
+    ...ROW_IS_DOCUMENT,
     key: dealerKey,
     index: dealersIndex,
   }
@@ -95,10 +100,11 @@ function serialsFile({ serialPattern }: ReferenceRules): ReferenceFile {
   )
   const columns = z.object({ serial, model, dealer_id: optional(dealerId), produced_on: optional(date) })
   return {
-    ...oneRowADocument(columns, ({ serial, ...fields }, attributes) => {
-      const value: RegistrationRow = { ...fields, ...attributes }
+    ...rowForm(columns, ({ serial, ...fields }, extra) => {
+      const value: RegistrationRow = { ...fields, ...extra }
       return { aggregate: serial, identity: serial, value: value as unknown as Json }
     }),
+    ...ROW_IS_DOCUMENT,
     key: registrationKey,
     index: null,
   }
@@ -109,10 +115,9 @@ function pricesFile(): ReferenceFile {
   const isSame = (a: PriceRow, b: PriceRow) => a.region === b.region && a.valid_from === b.valid_from
   const pricesOf = (document: Json | null) => (document as unknown as PricesRow | null)?.prices ?? []
   return {
-    columns: Object.keys(columns.shape),
-    parse: parser(columns, ({ model, ...fields }, attributes) => {
-      const value: PriceRow = { ...fields, ...attributes }
-      const identity = [model, fields.region ?? '(all)', fields.valid_from].join(' ')
+    ...rowForm(columns, ({ model, ...fields }, extra) => {
+      const value: PriceRow = { ...fields, ...extra }
+      const identity = JSON.stringify([model, fields.region, fields.valid_from])
       return { aggregate: model, identity, value: value as unknown as Json }
     }),
     key: pricesKey,
@@ -139,67 +144,25 @@ const byDayAndRegion = (a: PriceRow, b: PriceRow): number => {
   return first < second ? -1 : first > second ? 1 : 0
 }
 
-type RowOf<Columns extends z.ZodObject> = (
-  fields: z.infer<Columns>,
-  attributes: { attributes?: Attributes },
-) => ReferenceRow
+const ROW_IS_DOCUMENT: Pick<ReferenceFile, 'find' | 'put'> = {
+  find: (document) => document,
+  put: (_, { value }) => value,
+}
 
-/** A file whose every row is a document of its own. */
-const oneRowADocument = <Columns extends z.ZodObject>(columns: Columns, rowOf: RowOf<Columns>) => ({
-  columns: Object.keys(columns.shape),
-  parse: parser(columns, rowOf),
-  find: (document: Json | null) => document,
-  put: (_: Json | null, { value }: ReferenceRow) => value,
-})
-
-const parser =
-  <Columns extends z.ZodObject>(columns: Columns, rowOf: RowOf<Columns>): ReferenceFile['parse'] =>
-  (fields, attributes) => {
-    const parsed = columns.safeParse(fields)
-    if (parsed.success) {
-      return { row: rowOf(parsed.data, Object.keys(attributes).length === 0 ? {} : { attributes }) }
-    }
-    return {
-      wrong: parsed.error.issues.map(({ path, message }) => ({ column: String(path[0]), expected: message })),
-    }
+/** @param rowOf makes the row of its fields; `extra` holds the attributes, if there are any */
+export function rowForm<Columns extends z.ZodObject>(
+  columns: Columns,
+  rowOf: (fields: z.infer<Columns>, extra: { attributes?: Attributes }) => ReferenceRow,
+): RowForm {
+  return {
+    columns: Object.keys(columns.shape),
+    parse(fields, attributes) {
+      const parsed = columns.safeParse(fields)
+      if (parsed.success) {
+        return { row: rowOf(parsed.data, Object.keys(attributes).length === 0 ? {} : { attributes }) }
+      }
+      const { issues } = parsed.error
+      return { wrong: issues.map(({ path, message }) => ({ column: String(path[0]), expected: message })) }
+    },
   }
-
-// — columns: text → value; the error says what was expected —
-
-const TEXT_LENGTH_MAX = 200
-/** As in the events (`contract/events.ts`). */
-const NAME_LENGTH_MAX = 64
-const UNITS_MAX = 1_000_000_000_000
-
-const text = (expected: string, accepts: (value: string) => boolean) => z.string().refine(accepts, expected)
-const optional = <Value>(column: z.ZodType<Value, string>) =>
-  z.preprocess((value) => (value === '' ? null : value), column.nullable())
-
-const words = text(
-  `a text of at most ${TEXT_LENGTH_MAX} characters`,
-  (value) => value !== '' && value.length <= TEXT_LENGTH_MAX,
-)
-const model = text(
-  `a model of at most ${NAME_LENGTH_MAX} characters`,
-  (value) => value !== '' && value.length <= NAME_LENGTH_MAX,
-)
-const dealerId = text(
-  `a dealer's id: letters, digits, dots, dashes and underscores, not ${RESERVED_DEALERS.join(', ')}`,
-  (value) => NAME_PATTERN.test(value) && !(RESERVED_DEALERS as readonly string[]).includes(value),
-)
-const decimal = (min: number, max: number) =>
-  text(
-    `a number from ${min} to ${max}, with a decimal point`,
-    (value) => /^-?\d{1,3}(\.\d+)?$/.test(value) && Number(value) >= min && Number(value) <= max,
-  ).transform(Number)
-const units = text(
-  'a whole number without separators, such as 28500000',
-  (value) => /^\d{1,13}$/.test(value) && Number(value) <= UNITS_MAX,
-).transform(Number)
-const time = text('a time of day such as 09:00', (value) => /^(([01]\d|2[0-3]):[0-5]\d|24:00)$/.test(value))
-const date = z.iso.date('a date such as 2026-11-22')
-const phoneNumberOf = (value: string) => parsePhoneNumberFromString(value, 'ID')
-const phone = text(
-  'a phone number such as +62 21 5550 1234',
-  (value) => phoneNumberOf(value)?.isPossible() ?? false,
-).transform((value) => phoneNumberOf(value)?.number as string)
+}

@@ -1,6 +1,6 @@
-/** A CSV file → the rows of one kind, in a sheet, or everything that is wrong with it. */
+/** A CSV file → its rows, or everything that is wrong with it. */
 import { type CsvRow, type RowError, readCsv } from './csv.ts'
-import type { ReferenceFile } from './files.ts'
+import type { ReferenceFile, RowForm } from './files.ts'
 import type { Sheet } from './sheet.ts'
 
 /** Errors told in full; of the others only how many there are. */
@@ -13,12 +13,15 @@ export interface ReadErrors {
   readonly errorsTotal: number
 }
 
+/** How rows are read, and the key by which the sheet gives them out. */
+export type SheetForm = RowForm & Pick<ReferenceFile, 'key'>
+
 /** @param onProgress told how many rows were read, now and then */
 export async function readRows(
   source: AsyncIterable<Uint8Array>,
-  file: ReferenceFile,
+  form: SheetForm,
   sheet: Sheet,
-  onProgress: (rows: number) => void,
+  onProgress: (rows: number) => void = () => {},
 ): Promise<ReadErrors> {
   const found: RowError[] = []
   let errorsTotal = 0
@@ -33,15 +36,15 @@ export async function readRows(
   for await (const row of readCsv(source, onError)) {
     if (header === null) {
       header = row.fields
-      checkHeader(row, file, onError)
+      checkHeader(row, form, onError)
       // Without its columns every row would be wrong, all for one reason.
       if (errorsTotal > 0) return result()
     } else {
-      readRow(row, header, file, sheet, onError)
+      readRow(row, header, form, sheet, onError)
       if (++rows % PROGRESS_ROWS === 0) onProgress(rows)
     }
   }
-  if (errorsTotal === 0 && header === null) onError(missing(1, `a header: ${file.columns.join(',')}`))
+  if (errorsTotal === 0 && header === null) onError(missing(1, `a header: ${form.columns.join(',')}`))
   // Taken at its word, an empty registration ledger would make every sale one of an unknown serial.
   else if (errorsTotal === 0 && rows === 0) onError(missing(2, 'at least one row'))
   for (const { identity, line, earlierLine } of sheet.duplicates()) {
@@ -51,18 +54,14 @@ export async function readRows(
   return result()
 }
 
-function checkHeader(
-  { line, fields }: CsvRow,
-  file: ReferenceFile,
-  onError: (error: RowError) => void,
-): void {
+function checkHeader({ line, fields }: CsvRow, form: SheetForm, onError: (error: RowError) => void): void {
   const [only = ''] = fields
   if (fields.length === 1 && /[;\t|]/.test(only)) {
     onError({ line, column: null, expected: 'commas between the columns', received: describe(only) })
     return
   }
   const received = describe(fields.join(','))
-  for (const column of file.columns) {
+  for (const column of form.columns) {
     if (!fields.includes(column)) onError({ line, column, expected: 'this column in the header', received })
   }
   for (const [i, column] of fields.entries()) {
@@ -74,7 +73,7 @@ function checkHeader(
 function readRow(
   { line, fields: values }: CsvRow,
   header: readonly string[],
-  file: ReferenceFile,
+  form: SheetForm,
   sheet: Sheet,
   onError: (error: RowError) => void,
 ): void {
@@ -83,7 +82,7 @@ function readRow(
   let isText = true
   for (const [i, column] of header.entries()) {
     const value = values[i] as string
-    if (file.columns.includes(column)) fields[column] = value
+    if (form.columns.includes(column)) fields[column] = value
     else if (value !== '') attributes.push([column, value])
     // What a decoder puts where the bytes were no UTF-8.
     if (value.includes('\uFFFD')) {
@@ -92,9 +91,9 @@ function readRow(
     }
   }
   if (!isText) return
-  const parsed = file.parse(fields, Object.fromEntries(attributes))
+  const parsed = form.parse(fields, Object.fromEntries(attributes))
   if ('row' in parsed) {
-    sheet.add(line, file.key(parsed.row.aggregate), parsed.row)
+    sheet.add(line, form.key(parsed.row.aggregate), parsed.row)
     return
   }
   for (const { column, expected } of parsed.wrong) {

@@ -9,7 +9,7 @@ import type { Json } from '../store/store.ts'
 import type { ReferenceRow } from './files.ts'
 
 export interface Sheet extends Disposable {
-  /** @param key of the document the row will stand in */
+  /** @param key by which rows are given out: that of the document it will stand in */
   add(line: number, key: Key, row: ReferenceRow): void
   readonly rows: number
   /** Rows whose identity an earlier line has, by line. */

@@ -124,9 +124,9 @@ it('hub device add --file provisions nobody when a line is wrong', async () => {
   expect({ code, stdout }).toEqual({ code: 1, stdout: '' })
   expect(stderr.split('\n')).toEqual([
     'hub: nobody was provisioned, since the file is wrong:',
-    expect.stringMatching(/^devices\.csv:3: dealer_id: expected a name .*, received "live"$/),
-    expect.stringMatching(/^devices\.csv:4: device_id: expected a name .*, received "pos\/2"$/),
-    'devices.csv:5: expected each device once, received a/pos-1 again, as in line 2',
+    expect.stringMatching(/^devices\.csv:3: dealer_id: expected a dealer's id: .*, received "live"$/),
+    expect.stringMatching(/^devices\.csv:4: device_id: expected a device's id: .*, received "pos\/2"$/),
+    'devices.csv:5: expected each row once, received a/pos-1 again, as in line 2',
     'devices.csv:6: expected 2 columns, as in the header, received 1',
     '',
   ])

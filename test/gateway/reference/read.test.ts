@@ -204,7 +204,7 @@ it('a price may stand twice for a model, but not for one region and day', async 
   expect((await read('prices', [HEADERS.prices, ...rows].join('\n'))).errors).toEqual([])
   const again = await read('prices', [HEADERS.prices, ...rows, 'EV-1,,9,9,2026-01-01'].join('\n'))
   expect(again.errors).toEqual([
-    'line 5: expected each row once, received EV-1 (all) 2026-01-01 again, as in line 3',
+    'line 5: expected each row once, received ["EV-1",null,"2026-01-01"] again, as in line 3',
   ])
 })
 
