@@ -30,6 +30,7 @@ const FAULTS = {
   'does-not-sync': { preload: file('does-not-sync') },
   'eight-days-later': { preload: file('eight-days-later') },
   'forgets-sales': { replace: { 'gateway/documents.ts': file('forgets-sales') } },
+  'lets-everybody': { replace: { 'broker/access.ts': file('lets-everybody') } },
   'projects-what-passes': { replace: { 'analytics/projector.ts': file('projects-what-passes') } },
   'refuses-what-it-cannot-read': { replace: { 'gateway/intake.ts': file('refuses-what-it-cannot-read') } },
   'skips-what-fails': { replace: { 'analytics/projector.ts': file('skips-what-fails') } },
