@@ -11,15 +11,16 @@ import { type HubProcess, startHub } from '../support/hub-process.ts'
 import { type LoadProcess, startLoad } from '../support/load-process.ts'
 import { seedOfRun } from '../support/random.ts'
 import { saleSource } from '../support/sales.ts'
-import { expectNothingLost, ledgerOf, someDevices } from './support.ts'
+import { fault } from './faults/faults.ts'
+import { auditOf, expectNothingLost, ledgerOf, someDevices } from './support.ts'
 
 const seed = seedOfRun()
 /** What an orchestrator gives a process before it kills it. */
 const GRACE_MS = 10_000
 
-async function underLoad(hub: HubProcess): Promise<LoadProcess> {
+async function underLoad(hub: HubProcess, more: { patienceMs?: number } = {}): Promise<LoadProcess> {
   const devices = await someDevices(hub, 8)
-  const load = await startLoad({ mqttPort: hub.mqttPort, devices, seed })
+  const load = await startLoad({ mqttPort: hub.mqttPort, devices, seed, ...more })
   await load.until('it sells', ({ acknowledged }) => acknowledged >= 500)
   return load
 }
@@ -59,16 +60,30 @@ describe('a hub that is told to stop', () => {
   it('ends at once when it is told twice, and nothing acknowledged is lost', async () => {
     await using hub = await startHub()
     await using load = await underLoad(hub)
-    for (let times = 0; times < 3; times++) {
-      const { pid, exited } = hub
-      process.kill(pid, 'SIGTERM')
-      process.kill(pid, 'SIGTERM')
-      const { signal } = await exited
-      expect(signal).toBeNull()
-      await hub.restart()
-      const { acknowledged } = load.progress()
-      await load.until('it sells again', (now) => now.acknowledged >= acknowledged + 500)
-    }
+    await tellTwice(hub, load)
     await expectNothingLost(hub, load)
   })
+
+  it('is seen to lose sales then when it acknowledges before it commits (the control)', async () => {
+    await using hub = await startHub(fault('acknowledges-first'))
+    await using load = await underLoad(hub, { patienceMs: 2000 })
+    await tellTwice(hub, load)
+    await load.finish()
+    const { violations } = await auditOf(hub, load)
+    expect(violations.map(({ audit }) => audit)).toContain('A1')
+  })
 })
+
+/** Three times, and started again each time. */
+async function tellTwice(hub: HubProcess, load: LoadProcess): Promise<void> {
+  for (let times = 0; times < 3; times++) {
+    const { pid, exited } = hub
+    process.kill(pid, 'SIGTERM')
+    // Two of one kind, as close as this, would arrive as one.
+    process.kill(pid, 'SIGINT')
+    expect(await exited).toEqual({ code: 1, signal: null })
+    await hub.restart()
+    const { acknowledged } = load.progress()
+    await load.until('it sells again', (now) => now.acknowledged >= acknowledged + 500)
+  }
+}
