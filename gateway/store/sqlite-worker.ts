@@ -6,6 +6,7 @@
  * `commit` interprets a batch as `redis.lua` does; the two are to be read side by side.
  */
 import { hash } from 'node:crypto'
+import { closeSync, fdatasyncSync, openSync } from 'node:fs'
 import { backup as copyDatabase, DatabaseSync, type StatementSync } from 'node:sqlite'
 import { workerData } from 'piscina'
 import { entryId, type Stream } from '../contract/ledger.ts'
@@ -286,12 +287,24 @@ export function checkpoint(): void {
   if (log > LOG_PAGES_MAX) sql('PRAGMA wal_checkpoint(RESTART)').get()
 }
 
+/** 4 MiB between two syncs. */
+const BACKUP_PAGES = 1024
+
 /**
- * A consistent copy while running: all pages in one step, hence of one moment, and beside the commits (WAL). In several
- * steps every commit in between would make it begin again, and under load it would never end.
+ * A copy of one moment, while commits go on. An open read transaction holds that moment: otherwise every commit would
+ * make the copy begin again, and under load it would never end. It is synced as it grows: one large sync at the end
+ * would hold up the commits' own.
  */
 export async function backup(target: string): Promise<void> {
-  await copyDatabase(db, target, { rate: 2 ** 31 - 1 })
+  const copy = openSync(target, 'a')
+  const source = new DatabaseSync(file, { timeout: 5000 })
+  try {
+    source.exec('BEGIN; SELECT count(*) FROM heads')
+    await copyDatabase(source, target, { rate: BACKUP_PAGES, progress: () => fdatasyncSync(copy) })
+  } finally {
+    source.close()
+    closeSync(copy)
+  }
 }
 
 export function close(): void {

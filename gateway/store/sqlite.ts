@@ -95,7 +95,7 @@ export async function openSqliteStore({ dataDir }: SqliteOptions): Promise<Sqlit
     },
     durability: EMBEDDED_DURABILITY,
     async backup(target) {
-      await writer.run('backup', target)
+      await checkpointer.run('backup', target)
     },
     async close() {
       await writes.settled()
