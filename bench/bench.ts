@@ -28,9 +28,12 @@ const { throughput, paced, micro } = isAnyNamed ? options : { throughput: true, 
 const isWanted = (name: string) => options.reference === true || !name.endsWith('-reference')
 const targets = options.targets ?? TARGET_NAMES.filter(isWanted)
 const hubs = targets.filter(isHub)
+/** Memory is a matter of the store alone. */
+const plainHubs = options.targets === undefined ? hubs.filter((name) => !name.endsWith('-reference')) : hubs
 const progress = (what: string): void => console.error(`${new Date().toISOString().slice(11, 19)} ${what}`)
 const common = {
   targets,
+  window: options.window,
   appendfsync,
   progress,
   repetitions: quick ? 1 : options.repetitions,
@@ -57,10 +60,12 @@ if (paced) {
 }
 if (micro) report('micro', await measureMicro(common), microMarkdown)
 if (soak) {
-  const load = { durationMs: soak * 1000, ratePerSecond: options.soakRate }
-  report('soak', await measureSoak({ ...common, ...load, targets: hubs }), soakMarkdown)
+  const load = { durationMs: soak * 1000, ratePerSecond: options.soakRate, targets: plainHubs }
+  report('soak', await measureSoak({ ...common, ...load }), soakMarkdown)
 }
-if (idle) report('idle', await measureIdle({ ...common, targets: hubs, devices: idle }), idleMarkdown)
+if (idle) {
+  report('idle', await measureIdle({ ...common, targets: plainHubs, devices: idle }), idleMarkdown)
+}
 if (cpuProf) {
   const load = { heatMs: warmUpMs, targets: hubs }
   report('profile', await measureProfile({ ...common, ...load }), profileMarkdown)

@@ -18,6 +18,7 @@ export interface Options {
   readonly repetitions: number
   readonly seconds: number
   readonly paces: readonly number[]
+  readonly window: number
   readonly soakRate: number
   readonly appendfsync: NonNullable<RedisOptions['appendfsync']>
   readonly json?: string
@@ -27,12 +28,13 @@ const EXAMPLES = `
 Examples:
   npm run bench                                          throughput, paced and micro: a quarter of an hour
   npm run bench -- --quick                               the same in a minute or two, and coarse
-  npm run --silent bench -- --reference > docs/bench.md  also with reference data, kept
   npm run bench -- --soak 600                            memory over ten minutes of work
   npm run bench -- --idle 10000                          memory of ten thousand connections
   npm run bench -- --cpu-prof --targets hub-redis        where the time goes
   npm run bench -- --throughput --targets bare,hub-sqlite --repetitions 5 --json results.json
   taskset -c 0,1 npm run bench                           on two cores of a larger machine
+  npm run --silent bench -- --throughput --paced --micro --soak 600 --idle 10000 --reference > docs/bench.md
+                                                         all of it, kept: an hour and a half
 `
 
 export function parseOptions(): Options {
@@ -52,6 +54,7 @@ export function parseOptions(): Options {
     .option('--repetitions <count>', 'of throughput, paced and micro; targets take turns', positive, 3)
     .option('--seconds <seconds>', 'measured in each repetition', positive, 15)
     .option('--paces <rates>', 'of --paced: sales a second', rates, [200, 8000])
+    .option('--window <sales>', 'of each terminal, unacknowledged at most', positive, 50)
     .option('--soak-rate <rate>', 'of --soak: sales a second', positive, 2000)
     .addOption(
       new Option('--appendfsync <policy>', 'of Redis: when its file is synced')

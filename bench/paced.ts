@@ -13,6 +13,8 @@ export interface PacedOptions {
   /** As fast as it goes, before the first pace: figures are those of a hub that has been running. */
   readonly heatMs: number
   readonly durationMs: number
+  /** Unacknowledged sales of one terminal. */
+  readonly window: number
   readonly appendfsync: StartOptions['appendfsync']
   readonly progress: (what: string) => void
 }
@@ -41,10 +43,12 @@ export async function measurePaced(options: PacedOptions): Promise<PacedRun[]> {
 async function measureOnce(
   name: TargetName,
   repetition: number,
-  { paces, heatMs, durationMs, appendfsync }: PacedOptions,
+  { paces, heatMs, durationMs, window, appendfsync }: PacedOptions,
 ): Promise<PacedRun[]> {
-  const heat = planLoad({ ratePerSecond: null, warmUpMs: 0, durationMs: heatMs })
-  const plans = paces.map((pace) => planLoad({ ratePerSecond: pace, warmUpMs: SETTLE_MS, durationMs }))
+  const heat = planLoad({ window, ratePerSecond: null, warmUpMs: 0, durationMs: heatMs })
+  const plans = paces.map((pace) =>
+    planLoad({ window, ratePerSecond: pace, warmUpMs: SETTLE_MS, durationMs }),
+  )
   await using target = await startTarget(name, { loads: [heat, ...plans], appendfsync })
   let sales = (await runLoad(target, heat)).total.acknowledged
   const runs: PacedRun[] = []

@@ -15,6 +15,8 @@ export interface ProfileOptions {
   /** Before anything counts: code is compiled by then. */
   readonly heatMs: number
   readonly durationMs: number
+  /** Unacknowledged sales of one terminal. */
+  readonly window: number
   readonly appendfsync: StartOptions['appendfsync']
   readonly progress: (what: string) => void
 }
@@ -58,11 +60,11 @@ export async function measureProfile(options: ProfileOptions): Promise<Profile[]
 
 async function profileOnce(
   name: TargetName,
-  { heatMs, durationMs, appendfsync }: ProfileOptions,
+  { heatMs, durationMs, window, appendfsync }: ProfileOptions,
 ): Promise<Profile> {
   using folder = temporaryFolder('profile')
-  const heat = planLoad({ ratePerSecond: null, warmUpMs: 0, durationMs: heatMs })
-  const plan = planLoad({ ratePerSecond: null, warmUpMs: 0, durationMs })
+  const heat = planLoad({ window, ratePerSecond: null, warmUpMs: 0, durationMs: heatMs })
+  const plan = planLoad({ window, ratePerSecond: null, warmUpMs: 0, durationMs })
   const flags = ['--cpu-prof', `--cpu-prof-dir=${folder.path}`, `--cpu-prof-interval=${SAMPLING_INTERVAL_US}`]
   await using target = await startTarget(name, {
     loads: [heat, plan],

@@ -55,7 +55,7 @@ function* priceLines(): Generator<string> {
 function* serialLines(dealers: readonly string[], loads: readonly Load[]): Generator<string> {
   yield 'serial,model,dealer_id,produced_on\n'
   for (const load of loads) {
-    const each = Math.ceil((salesMaxOf(load) / dealers.length) * 1.5)
+    const each = Math.ceil((salesMaxOf(load) / dealers.length) * 1.25)
     for (const [terminal, dealer] of dealers.entries()) {
       for (let sale = 0; sale < each; sale++)
         yield `${serialOf(load.run, terminal, sale)},${MODEL},${dealer},2026-01-15\n`

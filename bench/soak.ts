@@ -10,6 +10,8 @@ export interface SoakOptions {
   readonly targets: readonly TargetName[]
   readonly durationMs: number
   readonly ratePerSecond: number
+  /** Unacknowledged sales of one terminal. */
+  readonly window: number
   readonly appendfsync: StartOptions['appendfsync']
   readonly progress: (what: string) => void
 }
@@ -38,9 +40,9 @@ export async function measureSoak(options: SoakOptions): Promise<SoakRun[]> {
 
 async function measureOnce(
   name: TargetName,
-  { durationMs, ratePerSecond, appendfsync }: SoakOptions,
+  { durationMs, ratePerSecond, window, appendfsync }: SoakOptions,
 ): Promise<SoakRun> {
-  const plan = planLoad({ ratePerSecond, warmUpMs: 0, durationMs })
+  const plan = planLoad({ window, ratePerSecond, warmUpMs: 0, durationMs })
   await using target = await startTarget(name, { loads: [plan], appendfsync })
   const pid = target.pids.hub ?? (target.pids.broker as number)
   const rssMiB: number[] = []

@@ -4,13 +4,15 @@ import { short, table, whole } from './markdown.ts'
 import { cpuSecondsOf, memoryOf } from './process-usage.ts'
 import { median, medianBy } from './statistics.ts'
 import { isHub, type StartOptions, startTarget, TARGETS, type TargetName } from './targets.ts'
-import { planLoad, runLoad, TERMINALS, WINDOW } from './workload.ts'
+import { planLoad, runLoad, TERMINALS } from './workload.ts'
 
 export interface ThroughputOptions {
   readonly targets: readonly TargetName[]
   readonly repetitions: number
   readonly warmUpMs: number
   readonly durationMs: number
+  /** Unacknowledged sales of one terminal. */
+  readonly window: number
   readonly appendfsync: StartOptions['appendfsync']
   readonly progress: (what: string) => void
 }
@@ -18,6 +20,7 @@ export interface ThroughputOptions {
 export interface ThroughputRun {
   readonly target: TargetName
   readonly repetition: number
+  readonly window: number
   readonly load: GeneratorResult
   /** By process, the generator among them; of the whole run until the metrics have all of it, in microseconds. */
   readonly cpuPerSaleUs: Readonly<Record<string, number>>
@@ -41,9 +44,9 @@ export async function measureThroughput(options: ThroughputOptions): Promise<Thr
 async function measureOnce(
   name: TargetName,
   repetition: number,
-  { warmUpMs, durationMs, appendfsync }: ThroughputOptions,
+  { warmUpMs, durationMs, window, appendfsync }: ThroughputOptions,
 ): Promise<ThroughputRun> {
-  const plan = planLoad({ ratePerSecond: null, warmUpMs, durationMs })
+  const plan = planLoad({ window, ratePerSecond: null, warmUpMs, durationMs })
   await using target = await startTarget(name, { loads: [plan], appendfsync })
   const cpu = () => Object.entries(target.pids).map(([process, pid]) => [process, cpuSecondsOf(pid)] as const)
   const before = new Map(cpu())
@@ -59,6 +62,7 @@ async function measureOnce(
   return {
     target: name,
     repetition,
+    window,
     load,
     cpuPerSaleUs: {
       ...Object.fromEntries(used),
@@ -74,9 +78,9 @@ export function throughputMarkdown(runs: readonly ThroughputRun[]): string {
   const targets = [...new Set(runs.map(({ target }) => target))]
   return `## As fast as it goes
 
-${TERMINALS} terminals sell at QoS 1, each with at most ${WINDOW} sales unacknowledged; from the hubs they also get and acknowledge a
-receipt for each. Targets took turns; of each, the run with the median rate. Ratios are of runs of one turn, the median
-of all turns. A generator whose share of a core comes near 1 is the limit itself.
+${TERMINALS} terminals sell at QoS 1, each with at most ${runs[0]?.window} sales unacknowledged; from the hubs they also get and
+acknowledge a receipt for each. Targets took turns; of each, the run with the median rate. Ratios are of runs of one
+turn, the median of all turns. A generator whose share of a core comes near 1 is the limit itself.
 
 ${rates(runs, targets)}
 

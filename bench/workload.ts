@@ -4,9 +4,6 @@ import { type GeneratorResult, runGenerator, type Terminal } from './generator.t
 export const TERMINALS = 110
 export const MODEL = 'EV-2'
 
-/** Unacknowledged sales of one terminal when it sells as fast as it can: enough that no target ever waits for work. */
-export const WINDOW = 50
-
 /** More than any target takes; how many serials must be there to be sold. */
 const SALES_PER_SECOND_MAX = 40_000
 
@@ -15,6 +12,8 @@ export interface Load {
   readonly run: string
   /** All terminals together; null: as many as the windows allow. */
   readonly ratePerSecond: number | null
+  /** Unacknowledged sales of one terminal. */
+  readonly window: number
   readonly warmUpMs: number
   readonly durationMs: number
 }
@@ -24,8 +23,8 @@ let loads = 0
 export const planLoad = (load: Omit<Load, 'run'>): Load => ({ run: `R${++loads}`, ...load })
 
 /** At most so many sales will be made. */
-export function salesMaxOf({ ratePerSecond, warmUpMs, durationMs }: Load): number {
-  return ((ratePerSecond ?? SALES_PER_SECOND_MAX) * (warmUpMs + durationMs)) / 1000 + TERMINALS * WINDOW
+export function salesMaxOf({ ratePerSecond, window, warmUpMs, durationMs }: Load): number {
+  return ((ratePerSecond ?? SALES_PER_SECOND_MAX) * (warmUpMs + durationMs)) / 1000 + TERMINALS * window
 }
 
 export interface Loaded {
@@ -38,15 +37,7 @@ export interface Loaded {
 /** @throws when a connection broke, or a sale was left without acknowledgement or receipt: then figures mean nothing. */
 export async function runLoad(target: Loaded, load: Load): Promise<GeneratorResult> {
   const { mqttPort: port, terminals, receipts } = target
-  const result = await runGenerator({
-    host: '127.0.0.1',
-    port,
-    terminals,
-    receipts,
-    window: WINDOW,
-    model: MODEL,
-    ...load,
-  })
+  const result = await runGenerator({ host: '127.0.0.1', port, terminals, receipts, model: MODEL, ...load })
   const { sent, acknowledged, receipts: received } = result.total
   if (result.lost > 0 || acknowledged !== sent || (receipts && received !== sent)) {
     throw new Error(
