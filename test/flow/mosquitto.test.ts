@@ -6,6 +6,7 @@ import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import type { Readable } from 'node:stream'
 import { text } from 'node:stream/consumers'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import type { Entry, SaleEntry } from '../../gateway/contract/ledger.ts'
@@ -63,14 +64,16 @@ async function run(
   tool: BinaryName,
   { client_id, username, password }: DeviceCredentials,
   words: readonly string[],
-  { input = '', port = hub.mqttPort }: { input?: string | Buffer; port?: number } = {},
+  { input, port = hub.mqttPort }: { input?: string | Buffer; port?: number } = {},
 ): Promise<string> {
   const login = ['-i', client_id, '-u', username, '-P', password]
   const address = ['-h', '127.0.0.1', '-p', String(port), '-V', 'mqttv311', '-q', '1']
-  const child = spawn(binary(tool), [...address, ...login, ...words])
+  const child = spawn(binary(tool), [...address, ...login, ...words], {
+    stdio: [input === undefined ? 'ignore' : 'pipe', 'pipe', 'pipe'],
+  })
   const closed = once(child, 'close')
-  child.stdin.end(input)
-  const [stdout, stderr] = await Promise.all([text(child.stdout), text(child.stderr)])
+  child.stdin?.end(input)
+  const [stdout, stderr] = await Promise.all([text(child.stdout as Readable), text(child.stderr as Readable)])
   const [code] = (await closed) as [number | null]
   if (code !== 0) throw new Error(`${tool} ended with exit code ${code}: ${stderr}`)
   return stdout
