@@ -4,10 +4,10 @@
  */
 import { setTimeout as delay } from 'node:timers/promises'
 import { describe, expect, it } from 'vitest'
-import { type HubOptions, type HubProcess, startHub } from '../support/hub-process.ts'
+import { type HubProcess, startHub } from '../support/hub-process.ts'
 import { type LoadProcess, startLoad } from '../support/load-process.ts'
 import { integer, mulberry32, seedOfRun } from '../support/random.ts'
-import { type RedisServer, startRedis } from '../support/services.ts'
+import { startInflux, startRedis } from '../support/services.ts'
 import { fault } from './faults/faults.ts'
 import { auditOf, expectNothingLost, someDevices } from './support.ts'
 
@@ -33,24 +33,29 @@ async function killAgainAndAgain(hub: HubProcess, kills: number): Promise<void> 
   }
 }
 
+function report(load: LoadProcess, acknowledged: number): void {
+  expect(load.progress().reconnections, 'every kill was felt').toBeGreaterThanOrEqual(KILLS)
+  console.info(`${KILLS} kills, ${acknowledged} sales acknowledged, 0 lost`)
+}
+
 describe('a hub that is killed twenty times under load', () => {
-  it.each<[string, () => Promise<RedisServer | null>]>([
-    ['on the embedded store', async () => null],
-    ['on Redis with appendfsync always', () => startRedis({ appendfsync: 'always' })],
-  ])(
-    'has every acknowledged sale in the ledger exactly once, %s',
-    async (_, startServer) => {
-      await using redis = await startServer()
-      const options: HubOptions = redis === null ? {} : { settings: { REDIS_URL: redis.url } }
-      await using hub = await startHub(options)
-      await using load = await underLoad(hub)
-      await killAgainAndAgain(hub, KILLS)
-      const { counts } = await expectNothingLost(hub, load)
-      expect(load.progress().reconnections).toBeGreaterThanOrEqual(KILLS)
-      console.info(`${KILLS} kills, ${counts.acknowledged} sales acknowledged, 0 lost`)
-    },
-    180_000,
-  )
+  it('has every acknowledged sale in the ledger exactly once, and in its figures, on embedded stores', async () => {
+    await using hub = await startHub()
+    await using load = await underLoad(hub)
+    await killAgainAndAgain(hub, KILLS)
+    const { counts } = await expectNothingLost(hub, load)
+    report(load, counts.acknowledged)
+  }, 180_000)
+
+  it('and on Redis, with appendfsync always, and InfluxDB', async () => {
+    await using redis = await startRedis({ appendfsync: 'always' })
+    await using influx = await startInflux()
+    await using hub = await startHub({ settings: { REDIS_URL: redis.url, INFLUX_URL: influx.url } })
+    await using load = await underLoad(hub)
+    await killAgainAndAgain(hub, KILLS)
+    const { counts } = await expectNothingLost(hub, load, { influxUrl: influx.url })
+    report(load, counts.acknowledged)
+  }, 180_000)
 
   it('is seen to lose sales when it acknowledges before it commits (the control)', async () => {
     await using hub = await startHub({ ...fault('acknowledges-first') })
