@@ -12,7 +12,7 @@
 import { randomBytes } from 'node:crypto'
 import { setTimeout as wait } from 'node:timers/promises'
 import { deciderOf } from './deciders/deciders.ts'
-import type { Decision, Docs, Keys, PendingReceipt } from './deciders/decision.ts'
+import { type Decision, type Docs, type Keys, NOTHING, type PendingReceipt } from './deciders/decision.ts'
 import type { Decode, Decoded, Inbound } from './decode.ts'
 import type { Key } from './store/keys.ts'
 import type { Doc, Outcome, Proposal, Store } from './store/store.ts'
@@ -70,19 +70,24 @@ export interface Intake {
   drained(): Promise<void>
 }
 
+/** A message whose sender waits. It is decoded when its batch begins: what waits should be small. */
+interface Waiting {
+  readonly inbound: Inbound
+  readonly holdUntilMs: number
+  readonly resolve: () => void
+  readonly reject: (error: Error) => void
+}
+
 interface Work {
   readonly inbound: Inbound
   decoded: Decoded
   keys: Keys<string>
-  readonly holdUntilMs: number
-  readonly resolve: () => void
-  readonly reject: (error: Error) => void
-  decision: Decision | null
+  decision: Decision
 }
 
 export function startIntake(services: IntakeServices): Intake {
   const { store, decode, timezone, now, onReceipt, onBatch } = services
-  const waiting: Work[] = []
+  const waiting: Waiting[] = []
   const newToken = tokens()
   let underWay = 0
   let pending = 0
@@ -93,10 +98,7 @@ export function startIntake(services: IntakeServices): Intake {
     if (waiting.length >= WAITING_MESSAGES_MAX) return Promise.reject(new Error('too many messages wait'))
     pending++
     const { promise, resolve, reject } = Promise.withResolvers<void>()
-    const holdUntilMs = now() + HOLD_MS
-    const decoded = decode(message)
-    const keys = deciderOf(decoded).keys(decoded)
-    waiting.push({ inbound: message, decoded, keys, holdUntilMs, resolve, reject, decision: null })
+    waiting.push({ inbound: message, holdUntilMs: now() + HOLD_MS, resolve, reject })
     // Later in this turn of the event loop, so that all messages of one socket read go together.
     if (waiting.length === 1) setImmediate(next)
     return promise
@@ -117,32 +119,38 @@ export function startIntake(services: IntakeServices): Intake {
   }
 
   /** Commits a batch, waits for the one before it, then answers the senders. */
-  async function settle(batch: Work[], previous: Promise<unknown>): Promise<void> {
+  async function settle(batch: readonly Waiting[], previous: Promise<unknown>): Promise<void> {
     const startedMs = now()
+    let work: Work[] = []
     let rounds = 0
     let failure: Error | null = null
     try {
-      rounds = await commitAll(batch)
+      work = batch.map(({ inbound }) => begin(inbound))
+      rounds = await commitAll(work, (batch[0] as Waiting).holdUntilMs)
     } catch (error) {
       failure = error as Error
     }
     await previous
-    for (const work of batch) {
-      if (failure === null) work.resolve()
-      else work.reject(failure)
+    for (const { resolve, reject } of batch) {
+      if (failure === null) resolve()
+      else reject(failure)
     }
     onBatch({
       messages: batch.length,
       rounds,
       durationMs: now() - startedMs,
       committed: failure === null,
-      kinds: countKinds(batch),
+      kinds: countKinds(work),
     })
   }
 
-  /** @returns the number of rounds. */
-  async function commitAll(batch: Work[]): Promise<number> {
-    const holdUntilMs = (batch[0] as Work).holdUntilMs
+  function begin(inbound: Inbound): Work {
+    const decoded = decode(inbound)
+    return { inbound, decoded, keys: deciderOf(decoded).keys(decoded), decision: NOTHING }
+  }
+
+  /** Read, decide, commit, until nobody has lost a race. @returns the number of rounds */
+  async function commitAll(batch: readonly Work[], holdUntilMs: number): Promise<number> {
     let open = batch
     for (let round = 1; ; round++) {
       const docs = await readDocs(open, round, holdUntilMs)
@@ -159,14 +167,11 @@ export function startIntake(services: IntakeServices): Intake {
       const again: Work[] = []
       let at = 0
       for (const work of open) {
-        const decision = work.decision as Decision
-        const outcome = outcomes[at]
-        at += decision.proposals.length
-        if (outcome === undefined || outcome.outcome === 'committed' || decision.proposals.length === 0) {
-          if (decision.receipt !== null) onReceipt(committedReceipt(decision, outcome))
-        } else {
-          again.push(work)
-        }
+        const { proposals: own, receipt } = work.decision
+        const outcome = own.length === 0 ? undefined : outcomes[at]
+        at += own.length
+        if (outcome !== undefined && outcome.outcome !== 'committed') again.push(work)
+        else if (receipt !== null) onReceipt(committedReceipt(work.decision, outcome))
       }
       if (again.length === 0) return round
       if (round === ROUNDS_MAX) throw new Error(`a decision lost ${ROUNDS_MAX} races in a row`)
