@@ -20,6 +20,10 @@ import { measureSoak, soakMarkdown } from './soak.ts'
 import { isHub, TARGET_NAMES } from './targets.ts'
 import { measureThroughput, throughputMarkdown } from './throughput.ts'
 
+// So that what was started is stopped and its folders are removed, as on every exit.
+process.once('SIGINT', () => process.exit(130))
+process.once('SIGTERM', () => process.exit(143))
+
 const options = parseOptions()
 const { quick, soak, idle, cpuProf, appendfsync } = options
 const isAnyNamed = [options.throughput, options.paced, options.micro, soak, idle, cpuProf].some(Boolean)
