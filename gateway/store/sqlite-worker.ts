@@ -278,13 +278,17 @@ export function heads(stream: Stream): Head[] {
   ) as unknown as Head[]
 }
 
-/** Pages in the log from which on a checkpoint waits for a moment without writers, so that the log begins anew: 64 MiB. */
+/** Pages in the log from which on a checkpoint waits for a moment without writers: 64 MiB. */
 const LOG_PAGES_MAX = 16_384
 
-/** Carries over what is in the log now. Holds up no writer, except for the little that came meanwhile in a long log. */
+/**
+ * Carries over what is in the log now, and holds up no writer; the log begins anew by itself with the first write
+ * after all of it was carried over. Where writes never pause long enough for that, a long log is made to.
+ */
 export function checkpoint(): void {
-  const { log } = sql('PRAGMA wal_checkpoint(PASSIVE)').get() as { log: number }
-  if (log > LOG_PAGES_MAX) sql('PRAGMA wal_checkpoint(RESTART)').get()
+  const { log, checkpointed } = sql('PRAGMA wal_checkpoint(PASSIVE)').get() as Record<string, number>
+  const isBehind = (checkpointed as number) < (log as number)
+  if (isBehind && (log as number) > LOG_PAGES_MAX) sql('PRAGMA wal_checkpoint(RESTART)').get()
 }
 
 /** 4 MiB between two syncs. */
