@@ -20,8 +20,6 @@ export const EMBEDDED_DURABILITY: Durability = {
   powerCut: true,
 }
 
-const CHECKPOINT_MS = 500
-
 export interface SqliteStore extends Store {
   /** A consistent copy of the store in a new file, while running. */
   backup(file: string): Promise<void>
@@ -38,16 +36,6 @@ export async function openSqliteStore({ dataDir }: SqliteOptions): Promise<Sqlit
   const writer = openThread(file, 'writer')
   await writer.run('heads', 'ledger')
   const reader = openThread(file, 'reader')
-  const checkpointer = openThread(file, 'checkpointer')
-  let checkpointing: Promise<unknown> | null = null
-  const checkpoints = setInterval(() => {
-    // A failed one is no loss: the log is as durable as the database, and the next one carries it over.
-    checkpointing ??= checkpointer.run('checkpoint').then(
-      () => (checkpointing = null),
-      () => (checkpointing = null),
-    )
-  }, CHECKPOINT_MS)
-  checkpoints.unref()
 
   async function page(stream: Stream, position: Position, limit: number, newestFirst: boolean) {
     const walk = walkFrom(position, limit, newestFirst)
@@ -95,13 +83,16 @@ export async function openSqliteStore({ dataDir }: SqliteOptions): Promise<Sqlit
     },
     durability: EMBEDDED_DURABILITY,
     async backup(target) {
-      await checkpointer.run('backup', target)
+      const copier = openThread(file, 'reader')
+      try {
+        await copier.run('backup', target)
+      } finally {
+        await copier.close()
+      }
     },
     async close() {
       await writes.settled()
-      clearInterval(checkpoints)
-      await checkpointing
-      await Promise.all([writer, reader, checkpointer].map((thread) => thread.close()))
+      await Promise.all([writer.close(), reader.close()])
     },
   }
 }
