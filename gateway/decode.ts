@@ -10,7 +10,7 @@ import {
   type Status,
 } from './contract/events.ts'
 import type { FieldError } from './contract/receipts.ts'
-import { type DeviceName, deviceId, parseDeviceTopic } from './contract/topics.ts'
+import { type DeviceName, parseDeviceTopic } from './contract/topics.ts'
 
 export interface Inbound {
   readonly topic: string
@@ -108,10 +108,6 @@ export function createDecode({ serialPattern, identify, onUnknownFields }: Decod
     }
   }
 }
-
-/** What a decoded event is about, for logs. */
-export const describeDecoded = (decoded: Decoded): string =>
-  decoded.kind === 'undecodable' ? decoded.inbound.topic : `${decoded.kind} of ${deviceId(decoded.name)}`
 
 function parseJson(payload: Uint8Array): { value: unknown; error: FieldError | null } {
   const failed = (expected: string, received: string) => ({

@@ -2,7 +2,7 @@
  * A thread on the embedded store's file: every call here may wait for a disk, so none of it runs on the event loop.
  * `sqlite.ts` opens two on one file (WAL: neither waits for the other), a writer and a reader, and one more for the time
  * of a backup. The writer carries the log over into the database itself, a little with every so many commits: a thread
- * that did it beside the commits held them up for longer (p99 at 200 sales a second: 128 ms, against 21).
+ * that did it beside the commits held them up for longer (`npm run bench -- --paced --paces 200`).
  *
  * `commit` interprets a batch as `redis.lua` does; the two are to be read side by side.
  */
