@@ -47,6 +47,14 @@ const isTimezone = (value: string): boolean => {
   }
 }
 
+/** Standard Webhooks, «Signature scheme»: 24 to 64 bytes; the prefix may be missing, as its libraries have it. */
+function isWebhookSecret(value: string): boolean {
+  const base64 = value.replace(/^whsec_/, '')
+  if (!/^[A-Za-z0-9+/]+={0,2}$/.test(base64) || base64.length % 4 !== 0) return false
+  const bytes = Buffer.byteLength(base64, 'base64')
+  return bytes >= 24 && bytes <= 64
+}
+
 const file = text('the path of a file that exists', existsSync).transform((path) => resolve(path))
 
 const settings = z.object({
@@ -79,6 +87,53 @@ const settings = z.object({
   INFLUX_TOKEN: z.string().optional().describe('InfluxDB token, or user:password for 1.x'),
   INFLUX_ORG: z.string().optional().describe('InfluxDB organisation (2.x)'),
   INFLUX_BUCKET: z.string().default('hub').describe('InfluxDB bucket or database'),
+  META_APP_SECRET: z.string().optional().describe('WhatsApp Cloud API: app secret, which signs webhooks'),
+  META_VERIFY_TOKEN: z.string().optional().describe('WhatsApp Cloud API: verify token of the webhook'),
+  META_ACCESS_TOKEN: z
+    .string()
+    .optional()
+    .describe('WhatsApp Cloud API: token of a system user, for sending'),
+  META_PHONE_NUMBER_ID: text('digits: the id of the number, not the number', (value) =>
+    /^\d{1,32}$/.test(value),
+  )
+    .optional()
+    .describe('WhatsApp Cloud API: id of the number that sends; unset: no such bridge'),
+  META_API_URL: httpUrl.default('https://graph.facebook.com').describe('WhatsApp Cloud API: where it is'),
+  META_API_VERSION: text('a version such as v25.0', (value) => /^v\d+\.\d+$/.test(value))
+    .default('v25.0')
+    .describe('WhatsApp Cloud API: version that is spoken'),
+  QONTAK_API_URL: httpUrl
+    .default('https://service-chat.qontak.com/api/open/v1')
+    .describe('Mekari Qontak: the chat API'),
+  QONTAK_CLIENT_ID: z.string().optional().describe('Mekari client: signs calls to the gateway (CRM)'),
+  QONTAK_CLIENT_SECRET: z.string().optional().describe('Its secret'),
+  QONTAK_WEBHOOK_SECRET: text(
+    'at least 16 characters that a path may hold: A-Z a-z 0-9 . _ ~ -',
+    (value) => value.length >= 16 && value.length <= 128 && /^[\w.~-]+$/.test(value),
+  )
+    .optional()
+    .describe('Last part of the webhook address: /webhooks/qontak/{secret}'),
+  QONTAK_TOKEN: z.string().optional().describe('Bot token of the chat API; unset: its calls are signed too'),
+  QONTAK_USERNAME: z
+    .string()
+    .optional()
+    .describe('Instead of a token: the bridge logs in with this and the client'),
+  QONTAK_PASSWORD: z.string().optional().describe('Its password'),
+  QONTAK_CHANNEL_ID: z
+    .string()
+    .optional()
+    .describe('Channel that templates leave by; unset: the only WhatsApp channel there is'),
+  QONTAK_ORGANIZATION_ID: z
+    .string()
+    .optional()
+    .describe('Webhooks of another organisation are refused; unset: any'),
+  QONTAK_GATEWAY_URL: httpUrl
+    .optional()
+    .describe('Mekari gateway (CRM); unset: https://api.mekari.com, or where a chat API of your own is'),
+  CRM_WEBHOOK_URL: httpUrl.optional().describe('CRM that hears of handoffs, outcomes and registrations'),
+  CRM_WEBHOOK_SECRET: text('whsec_ and 24 to 64 bytes in Base64, as Standard Webhooks says', isWebhookSecret)
+    .optional()
+    .describe('Its signing secret: whsec_ and Base64'),
   SERIAL_PATTERN: text('a regular expression', isPattern)
     .default('^[A-Z0-9]{6,32}$')
     .describe('What a serial number looks like'),
@@ -89,7 +144,22 @@ const settings = z.object({
 
 type SettingName = keyof typeof settings.shape
 const settingNames = Object.keys(settings.shape) as SettingName[]
-const SECRETS: ReadonlySet<string> = new Set<SettingName>(['HUB_SECRET', 'INFLUX_TOKEN', 'ADMIN_PASSWORD'])
+const SECRETS: ReadonlySet<string> = new Set<SettingName>([
+  'HUB_SECRET',
+  'INFLUX_TOKEN',
+  'META_APP_SECRET',
+  'META_VERIFY_TOKEN',
+  'META_ACCESS_TOKEN',
+  'ADMIN_PASSWORD',
+])
+
+/** What the bridge to the WhatsApp Cloud API can't do without: all of them, or none. */
+const META_SETTINGS = [
+  'META_APP_SECRET',
+  'META_VERIFY_TOKEN',
+  'META_ACCESS_TOKEN',
+  'META_PHONE_NUMBER_ID',
+] as const satisfies SettingName[]
 
 export type LogLevel = z.infer<typeof settings>['LOG_LEVEL']
 
@@ -121,8 +191,36 @@ export interface Config {
     readonly org: string | null
     readonly bucket: string
   } | null
+  /** null: no bridge to the WhatsApp Cloud API. */
+  readonly meta: {
+    readonly appSecret: string
+    readonly verifyToken: string
+    readonly accessToken: string
+    readonly phoneNumberId: string
+    readonly apiUrl: string
+    readonly apiVersion: string
+  } | null
+  /** null: no Qontak. */
+  readonly qontak: QontakConfig | null
+  /** null: no CRM hears of anything by webhook. */
+  readonly crmWebhook: { readonly url: string; readonly secret: string } | null
   readonly serialPattern: RegExp
   readonly adminPassword: string | null
+}
+
+/** Mekari Qontak: the chat API, by bearer token or signed, and the gateway of its CRM, always signed. */
+export interface QontakConfig {
+  readonly apiUrl: string
+  readonly gatewayUrl: string
+  readonly clientId: string
+  readonly clientSecret: string
+  /** The chat API's; null: its calls are signed like the gateway's. */
+  readonly login: { readonly token: string } | { readonly username: string; readonly password: string } | null
+  readonly webhookSecret: string
+  /** null: the only WhatsApp channel there is. */
+  readonly channelId: string | null
+  /** null: any. */
+  readonly organizationId: string | null
 }
 
 export type Environment = Readonly<Record<string, string | undefined>>
@@ -181,6 +279,7 @@ export function loadConfig(env: Environment): Config {
       }
     }
   }
+  errors.push(...missingOf(s))
   const listeners = { MQTT_PORT: s.MQTT_PORT, MQTT_TLS_PORT: s.MQTT_TLS_PORT, HTTP_PORT: s.HTTP_PORT }
   const owners = new Map<number, string>()
   for (const [setting, number] of Object.entries(listeners)) {
@@ -188,6 +287,13 @@ export function loadConfig(env: Environment): Config {
     if (owner !== undefined)
       errors.push({ setting, message: `expected a port of its own, received ${number}, as ${owner} has` })
     if (number) owners.set(number, setting)
+  }
+  const metaMissing = META_SETTINGS.filter((setting) => s[setting] === undefined)
+  const metaGiven = META_SETTINGS.find((setting) => s[setting] !== undefined)
+  if (metaGiven !== undefined) {
+    for (const setting of metaMissing) {
+      errors.push({ setting, message: `expected a value, since ${metaGiven} is set, received nothing` })
+    }
   }
   if (errors.length > 0) throw new ConfigError(errors)
   return deepFreeze({
@@ -218,10 +324,89 @@ export function loadConfig(env: Environment): Config {
             org: s.INFLUX_ORG ?? null,
             bucket: s.INFLUX_BUCKET,
           },
+    meta:
+      metaGiven === undefined
+        ? null
+        : {
+            appSecret: s.META_APP_SECRET as string,
+            verifyToken: s.META_VERIFY_TOKEN as string,
+            accessToken: s.META_ACCESS_TOKEN as string,
+            phoneNumberId: s.META_PHONE_NUMBER_ID as string,
+            apiUrl: s.META_API_URL.replace(/\/+$/, ''),
+            apiVersion: s.META_API_VERSION,
+          },
+    qontak: qontakOf(s),
+    crmWebhook:
+      s.CRM_WEBHOOK_URL === undefined || s.CRM_WEBHOOK_SECRET === undefined
+        ? null
+        : { url: s.CRM_WEBHOOK_URL, secret: s.CRM_WEBHOOK_SECRET },
     serialPattern: new RegExp(s.SERIAL_PATTERN),
     adminPassword: s.ADMIN_PASSWORD ?? null,
   } satisfies Config)
 }
+
+type Settings = z.infer<typeof settings>
+
+/** Of settings that only make sense together: what is missing since one of them is set. */
+const TOGETHER: readonly {
+  readonly since: readonly SettingName[]
+  readonly needs: readonly SettingName[]
+}[] = [
+  {
+    since: [
+      'QONTAK_CLIENT_ID',
+      'QONTAK_CLIENT_SECRET',
+      'QONTAK_WEBHOOK_SECRET',
+      'QONTAK_TOKEN',
+      'QONTAK_USERNAME',
+      'QONTAK_PASSWORD',
+      'QONTAK_CHANNEL_ID',
+      'QONTAK_ORGANIZATION_ID',
+      'QONTAK_GATEWAY_URL',
+    ],
+    needs: ['QONTAK_CLIENT_ID', 'QONTAK_CLIENT_SECRET', 'QONTAK_WEBHOOK_SECRET'],
+  },
+  { since: ['QONTAK_USERNAME'], needs: ['QONTAK_PASSWORD'] },
+  { since: ['QONTAK_PASSWORD'], needs: ['QONTAK_USERNAME'] },
+  { since: ['CRM_WEBHOOK_URL'], needs: ['CRM_WEBHOOK_SECRET'] },
+  { since: ['CRM_WEBHOOK_SECRET'], needs: ['CRM_WEBHOOK_URL'] },
+]
+
+const missingOf = (s: Settings): SettingError[] =>
+  TOGETHER.flatMap(({ since, needs }) => {
+    const set = since.find((setting) => s[setting] !== undefined)
+    if (set === undefined) return []
+    const missing = needs.filter((setting) => s[setting] === undefined)
+    return missing.map((setting) => ({
+      setting,
+      message: `expected a value, since ${set} is set, received nothing`,
+    }))
+  })
+
+function qontakOf(s: Settings): QontakConfig | null {
+  const { QONTAK_CLIENT_ID: clientId, QONTAK_CLIENT_SECRET: clientSecret } = s
+  const { QONTAK_WEBHOOK_SECRET: webhookSecret, QONTAK_USERNAME: username, QONTAK_PASSWORD: password } = s
+  if (clientId === undefined || clientSecret === undefined || webhookSecret === undefined) return null
+  const { hostname, origin } = new URL(s.QONTAK_API_URL)
+  const isQontaks = hostname === 'qontak.com' || hostname.endsWith('.qontak.com')
+  return {
+    apiUrl: withoutSlash(s.QONTAK_API_URL),
+    gatewayUrl: withoutSlash(s.QONTAK_GATEWAY_URL ?? (isQontaks ? 'https://api.mekari.com' : origin)),
+    clientId,
+    clientSecret,
+    login:
+      s.QONTAK_TOKEN !== undefined
+        ? { token: s.QONTAK_TOKEN }
+        : username !== undefined && password !== undefined
+          ? { username, password }
+          : null,
+    webhookSecret,
+    channelId: s.QONTAK_CHANNEL_ID ?? null,
+    organizationId: s.QONTAK_ORGANIZATION_ID ?? null,
+  }
+}
+
+const withoutSlash = (url: string): string => url.replace(/\/+$/, '')
 
 export interface SettingDescription {
   readonly setting: string

@@ -1,6 +1,6 @@
 import { readFileSync, writeFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
-import { expect, it } from 'vitest'
+import { describe, expect, it } from 'vitest'
 import { ConfigError, describeSettings, environmentFile, loadConfig, type SettingError } from '../config.ts'
 import { temporaryFolder } from './support/temporary-folder.ts'
 
@@ -57,6 +57,8 @@ it.each([
   { setting: 'REDIS_URL', value: 'localhost:6379', says: 'expected a URL such as redis://host:6379' },
   { setting: 'REDIS_URL', value: 'redis://a:b:c', says: 'expected a URL such as redis://host:6379' },
   { setting: 'INFLUX_URL', value: 'influx.example:8086', says: 'expected a URL beginning with http://' },
+  { setting: 'META_API_VERSION', value: '25', says: 'expected a version such as v25.0, received "25"' },
+  { setting: 'META_PHONE_NUMBER_ID', value: '+62 812', says: 'expected digits' },
   { setting: 'MQTT_TLS_CA', value: '/no/such.pem', says: 'expected the path of a file that exists' },
 ])('$setting=$value is refused: $says', ({ setting, value, says }) => {
   expect(errorsOf({ [setting]: value })).toEqual([{ setting, message: expect.stringContaining(says) }])
@@ -84,10 +86,45 @@ it('asks for certificate and key when there is a TLS port', () => {
   expect(tls).toEqual({ port: 8883, cert: pem, key: pem, ca: null })
 })
 
+const META = {
+  META_APP_SECRET: 'app-secret',
+  META_VERIFY_TOKEN: 'verify-token',
+  META_ACCESS_TOKEN: 'access-token',
+  META_PHONE_NUMBER_ID: '100200300400500',
+}
+
+it('has a bridge to the WhatsApp Cloud API when all it needs is set', () => {
+  expect(loadConfig({}).meta).toBeNull()
+  expect(loadConfig({ ...META, META_API_URL: 'http://127.0.0.1:9000/' }).meta).toEqual({
+    appSecret: 'app-secret',
+    verifyToken: 'verify-token',
+    accessToken: 'access-token',
+    phoneNumberId: '100200300400500',
+    apiUrl: 'http://127.0.0.1:9000',
+    apiVersion: 'v25.0',
+  })
+})
+
+it.each(Object.keys(META))('names what is missing beside %s', (setting) => {
+  const errors = errorsOf({ [setting]: META[setting as keyof typeof META] })
+  expect(errors.map((error) => error.setting)).toEqual(Object.keys(META).filter((name) => name !== setting))
+  for (const { message } of errors) {
+    expect(message).toBe(`expected a value, since ${setting} is set, received nothing`)
+  }
+})
+
+it('never shows a secret of the WhatsApp Cloud API', () => {
+  const shown = JSON.stringify(describeSettings(META))
+  for (const secret of ['app-secret', 'verify-token', 'access-token']) expect(shown).not.toContain(secret)
+  expect(shown).toContain('100200300400500')
+})
+
 it.each([
   ['HUB_SECRET', 'tooshort'],
   ['ADMIN_PASSWORD', 'secret'],
   ['REDIS_URL', 'http://me:hunter2@host'],
+  ['QONTAK_WEBHOOK_SECRET', 'tooshort'],
+  ['CRM_WEBHOOK_SECRET', 'hunter2'],
 ])('never repeats the secret of %s', (setting, value) => {
   const env = { [setting]: value }
   const told = JSON.stringify([errorsOf(env), describeSettings(env)])
@@ -103,6 +140,79 @@ it('describes every setting: its effective value, whether it is the default, wha
   expect(of('INFLUX_URL')).toMatchObject({ value: null, isDefault: true })
   expect(of('REDIS_URL')).toMatchObject({ value: 'redis://me:••••••@host:1/0' })
   for (const { meaning } of described) expect(meaning).not.toBe('')
+})
+
+const QONTAK = {
+  QONTAK_CLIENT_ID: 'client',
+  QONTAK_CLIENT_SECRET: 'client-secret',
+  QONTAK_WEBHOOK_SECRET: 'a-path-nobody-guesses',
+}
+
+describe('Qontak', () => {
+  it('is off until it is named', () => {
+    expect(loadConfig({}).qontak).toBeNull()
+    expect(loadConfig({ QONTAK_API_URL: 'http://127.0.0.1:1' }).qontak).toBeNull()
+  })
+
+  it('signs its calls until there is a token, and finds the gateway beside a chat API of its own', () => {
+    expect(loadConfig(QONTAK).qontak).toEqual({
+      apiUrl: 'https://service-chat.qontak.com/api/open/v1',
+      gatewayUrl: 'https://api.mekari.com',
+      clientId: 'client',
+      clientSecret: 'client-secret',
+      login: null,
+      webhookSecret: 'a-path-nobody-guesses',
+      channelId: null,
+      organizationId: null,
+    })
+    const own = { ...QONTAK, QONTAK_API_URL: 'http://127.0.0.1:9/api/open/v1/' }
+    expect(loadConfig(own).qontak).toMatchObject({
+      apiUrl: 'http://127.0.0.1:9/api/open/v1',
+      gatewayUrl: 'http://127.0.0.1:9',
+    })
+  })
+
+  it.each([
+    [{ QONTAK_TOKEN: 'bot' }, { token: 'bot' }],
+    [
+      { QONTAK_USERNAME: 'me@dealer.example', QONTAK_PASSWORD: 'pass' },
+      { username: 'me@dealer.example', password: 'pass' },
+    ],
+  ])('logs in with what it was given: %o', (settings, login) => {
+    expect(loadConfig({ ...QONTAK, ...settings }).qontak?.login).toEqual(login)
+  })
+
+  it.each([
+    [{ QONTAK_TOKEN: 'bot' }, ['QONTAK_CLIENT_ID', 'QONTAK_CLIENT_SECRET', 'QONTAK_WEBHOOK_SECRET']],
+    [{ ...QONTAK, QONTAK_CLIENT_SECRET: '' }, ['QONTAK_CLIENT_SECRET']],
+    [{ ...QONTAK, QONTAK_USERNAME: 'me' }, ['QONTAK_PASSWORD']],
+    [{ ...QONTAK, QONTAK_PASSWORD: 'pass' }, ['QONTAK_USERNAME']],
+    [{ ...QONTAK, QONTAK_WEBHOOK_SECRET: 'with/a/slash/in/it' }, ['QONTAK_WEBHOOK_SECRET']],
+    [{ ...QONTAK, QONTAK_GATEWAY_URL: 'api.mekari.com' }, ['QONTAK_GATEWAY_URL']],
+  ])('half set, is named: %o lacks %o', (env, wrong) => {
+    expect(errorsOf(env).map(({ setting }) => setting)).toEqual(wrong)
+  })
+})
+
+describe('the CRM webhook', () => {
+  const secret = `whsec_${Buffer.alloc(24, 7).toString('base64')}`
+
+  it('has an address and a secret', () => {
+    const env = { CRM_WEBHOOK_URL: 'https://crm.example/hook', CRM_WEBHOOK_SECRET: secret }
+    expect(loadConfig(env).crmWebhook).toEqual({ url: 'https://crm.example/hook', secret })
+    expect(loadConfig({}).crmWebhook).toBeNull()
+  })
+
+  it.each([
+    [{ CRM_WEBHOOK_URL: 'https://crm.example/hook' }, ['CRM_WEBHOOK_SECRET']],
+    [{ CRM_WEBHOOK_SECRET: secret }, ['CRM_WEBHOOK_URL']],
+    [
+      { CRM_WEBHOOK_URL: 'crm.example', CRM_WEBHOOK_SECRET: 'whsec_c2hvcnQ=' },
+      ['CRM_WEBHOOK_URL', 'CRM_WEBHOOK_SECRET'],
+    ],
+  ])('half set, or wrong, is named: %o', (env, wrong) => {
+    expect(errorsOf(env).map(({ setting }) => setting)).toEqual(wrong)
+  })
 })
 
 it('reads a .env file, and says when it cannot', () => {
