@@ -4,6 +4,7 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import { deciderOf } from '../gateway/deciders/deciders.ts'
 import { createDecode, type Inbound } from '../gateway/decode.ts'
+import { EMPTY_DIRECTORY } from '../gateway/directory.ts'
 import { openRedisStore } from '../gateway/store/redis.ts'
 import { openSqliteStore } from '../gateway/store/sqlite.ts'
 import type { Proposal, Store } from '../gateway/store/store.ts'
@@ -86,7 +87,7 @@ function decide(message: Inbound): readonly Omit<Proposal, 'token'>[] {
   const decider = deciderOf(decoded)
   const keys = decider.keys(decoded)
   const docs = Object.fromEntries(Object.keys(keys).map((name) => [name, null]))
-  const moment = { nowMs: Date.now(), timezone: 'Asia/Jakarta' }
+  const moment = { nowMs: Date.now(), timezone: 'Asia/Jakarta', directory: EMPTY_DIRECTORY }
   return decider.decide(decoded, docs, keys, moment).proposals
 }
 

@@ -113,7 +113,7 @@ export const customerKey = (customer: string): Key => keyFor('customer', custome
 
 // — reference data —
 
-export const REFERENCE_KINDS = ['dealers', 'serials', 'prices'] as const
+export const REFERENCE_KINDS = ['dealers', 'reps', 'managers', 'serials', 'prices'] as const
 export type ReferenceKind = (typeof REFERENCE_KINDS)[number]
 
 /**
@@ -168,6 +168,37 @@ export const dealerKey = (dealer: string): Key => keyFor('dealer', dealer)
 /** Index, one in each shard: ids of dealers in the directory, score 0. */
 export const dealersIndex = (shard: Shard): Key => keyIn(shard, 'dealers')
 
+export const LANGUAGES = ['id', 'en'] as const
+export type Language = (typeof LANGUAGES)[number]
+
+/** A dealer's sales rep. */
+export interface RepRow {
+  rep_id: string
+  dealer_id: string
+  name: string
+  /** E.164. */
+  phone: string
+  language: Language
+  attributes?: Record<string, string>
+}
+export const repKey = (rep: string): Key => keyFor('rep', rep)
+/** Index, one in each shard: ids of reps, score 0. */
+export const repsIndex = (shard: Shard): Key => keyIn(shard, 'reps')
+
+/** Somebody who answers for a region, and hears of what can't wait. */
+export interface ManagerRow {
+  manager_id: string
+  region: string
+  name: string
+  /** E.164. */
+  phone: string
+  language: Language
+  attributes?: Record<string, string>
+}
+export const managerKey = (manager: string): Key => keyFor('manager', manager)
+/** Index, one in each shard: ids of managers, score 0. */
+export const managersIndex = (shard: Shard): Key => keyIn(shard, 'managers')
+
 /** One row of the corporate registration ledger. */
 export interface RegistrationRow {
   model: string
@@ -195,6 +226,8 @@ export interface PriceRow {
   attributes?: Record<string, string>
 }
 export const pricesKey = (model: string): Key => keyFor('prices', model)
+/** Index, one in each shard: models that have prices, score 0. */
+export const pricesIndex = (shard: Shard): Key => keyIn(shard, 'prices')
 
 // — followers of the ledger —
 

@@ -12,8 +12,10 @@
 import { randomBytes } from 'node:crypto'
 import { setTimeout as wait } from 'node:timers/promises'
 import { deciderOf } from './deciders/deciders.ts'
-import { type Decision, type Docs, type Keys, NOTHING, type PendingReceipt } from './deciders/decision.ts'
+import { type Decision, type Keys, NOTHING, type PendingReceipt } from './deciders/decision.ts'
 import type { Decode, Decoded, Inbound } from './decode.ts'
+import type { Directory } from './directory.ts'
+import { createDirectoryLoader, DIRECTORY_KEYS } from './reference/load-directory.ts'
 import type { Key } from './store/keys.ts'
 import type { Doc, Outcome, Proposal, Store } from './store/store.ts'
 
@@ -28,9 +30,11 @@ const BATCHES_UNDER_WAY = 2
 const WAITING_MESSAGES_MAX = 50_000
 /** A decision that lost a race is made again on fresh documents; whoever loses this often is held up by a fault. */
 const ROUNDS_MAX = 20
+/** How often a decider may follow what it read to further documents: tap → lead → customer → … */
+const FOLLOWS_MAX = 8
 
 export interface IntakeServices {
-  readonly store: Pick<Store, 'read' | 'commit'>
+  readonly store: Pick<Store, 'read' | 'commit' | 'range'>
   readonly decode: Decode
   readonly timezone: string
   /** Milliseconds since 1970. */
@@ -82,14 +86,19 @@ interface Work {
   readonly inbound: Inbound
   decoded: Decoded
   keys: Keys<string>
+  /** What the documents led to. */
+  followed: Keys<string> | null
   decision: Decision
 }
+
+const NO_KEYS: Keys<string> = {}
 
 export function startIntake(services: IntakeServices): Intake {
   const { store, decode, timezone, now, onReceipt, onBatch } = services
   const waiting: Waiting[] = []
   const newToken = tokens()
   let underWay = 0
+  const directories = createDirectoryLoader(store)
   let pending = 0
   let before: Promise<unknown> = Promise.resolve()
   let whenDrained: PromiseWithResolvers<void> | null = null
@@ -146,7 +155,7 @@ export function startIntake(services: IntakeServices): Intake {
 
   function begin(inbound: Inbound): Work {
     const decoded = decode(inbound)
-    return { inbound, decoded, keys: deciderOf(decoded).keys(decoded), decision: NOTHING }
+    return { inbound, decoded, keys: deciderOf(decoded).keys(decoded), followed: null, decision: NOTHING }
   }
 
   /** Read, decide, commit, until nobody has lost a race. @returns the number of rounds */
@@ -188,24 +197,63 @@ export function startIntake(services: IntakeServices): Intake {
       const fault = { field: 'payload', expected: 'a message this hub can decide', received }
       work.decoded = { kind: 'undecodable', inbound: work.inbound, errors: [fault], answerTo: null }
       work.keys = deciderOf(work.decoded).keys(work.decoded)
+      work.followed = null
       return decideOn(work, docs)
     }
   }
 
-  function decideOn({ decoded, keys }: Work, docs: BatchDocs): Decision {
+  function decideOn({ decoded, keys, followed }: Work, docs: BatchDocs): Decision {
     const decider = deciderOf(decoded)
-    return decider.decide(decoded, docs.of(decider.readsAgain, keys), keys, { nowMs: now(), timezone })
+    const found = docs.of(decider.readsAgain, keys)
+    if (followed !== null) docs.into(found, followed)
+    return decider.decide(decoded, found, keys, { nowMs: now(), timezone, directory: docs.directory })
   }
 
   async function readDocs(open: readonly Work[], round: number, holdUntilMs: number): Promise<BatchDocs> {
-    const wanted = new Set<Key>()
+    const wanted = new Set<Key>(DIRECTORY_KEYS)
     for (const { decoded, keys } of open) {
       const { reads, readsAgain } = deciderOf(decoded)
       for (const name of round === 1 ? reads : readsAgain) wanted.add(keys[name] as Key)
     }
     const list = [...wanted]
-    const found = await holding(holdUntilMs, () => store.read(list))
-    return new BatchDocs(list, found)
+    const docs = await holding(holdUntilMs, async () => {
+      const found = await store.read(list)
+      const directory = await directories.at(found.slice(0, DIRECTORY_KEYS.length))
+      return new BatchDocs(list, found, directory)
+    })
+    await follow(open, docs, holdUntilMs)
+    return docs
+  }
+
+  /** Reads what the documents read so far lead to, for all messages of the batch together. */
+  async function follow(open: readonly Work[], docs: BatchDocs, holdUntilMs: number): Promise<void> {
+    let following = open.filter(({ decoded }) => deciderOf(decoded).follow !== undefined)
+    for (let step = 0; following.length > 0; step++) {
+      if (step === FOLLOWS_MAX) throw new Error(`a decider followed documents more than ${FOLLOWS_MAX} times`)
+      const wanted = new Set<Key>()
+      following = following.filter((work) => {
+        const missing = docs.missing(followedKeys(work, docs))
+        for (const key of missing) wanted.add(key)
+        return missing.length > 0
+      })
+      const list = [...wanted]
+      if (list.length > 0) docs.add(list, await holding(holdUntilMs, () => store.read(list)))
+    }
+  }
+
+  function followedKeys(work: Work, docs: BatchDocs): Keys<string> {
+    const { decoded, keys } = work
+    const decider = deciderOf(decoded)
+    const found = docs.of(decider.readsAgain, keys)
+    if (work.followed !== null) docs.into(found, work.followed)
+    const moment = { nowMs: now(), timezone, directory: docs.directory }
+    try {
+      work.followed = decider.follow?.(decoded, found, moment) ?? null
+    } catch {
+      // It will throw the same when it decides, and there it is dealt with.
+      work.followed = null
+    }
+    return work.followed ?? NO_KEYS
   }
 
   /** Repeats what failed until it is answered or the time to hold is over. */
@@ -241,19 +289,35 @@ export function startIntake(services: IntakeServices): Intake {
  * it, as it will be when the store comes to them: a unit's ten reports in one batch are ten versions, not nine conflicts.
  */
 class BatchDocs {
-  readonly #docs = new Map<Key, Doc>()
+  readonly directory: Directory
+  readonly #docs = new Map<Key, Doc | null>()
 
-  constructor(keys: readonly Key[], found: readonly (Doc | null)[]) {
-    for (let i = 0; i < keys.length; i++) {
-      const doc = found[i]
-      if (doc) this.#docs.set(keys[i] as Key, doc)
-    }
+  constructor(keys: readonly Key[], found: readonly (Doc | null)[], directory: Directory) {
+    this.directory = directory
+    this.add(keys, found)
   }
 
-  of(names: readonly string[], keys: Keys<string>): Docs<string> {
+  add(keys: readonly Key[], found: readonly (Doc | null)[]): void {
+    for (let i = 0; i < keys.length; i++) this.#docs.set(keys[i] as Key, found[i] ?? null)
+  }
+
+  /** Those of these keys that were not read yet. */
+  missing(keys: Keys<string>): Key[] {
+    return Object.values(keys).filter((key) => !this.#docs.has(key))
+  }
+
+  of(names: readonly string[], keys: Keys<string>): Record<string, Doc | null> {
     const docs: Record<string, Doc | null> = {}
     for (const name of names) docs[name] = this.#docs.get(keys[name] as Key) ?? null
     return docs
+  }
+
+  /** Adds what stands under these keys, where it was read. */
+  into(docs: Record<string, Doc | null>, keys: Keys<string>): void {
+    for (const name in keys) {
+      const doc = this.#docs.get(keys[name] as Key)
+      if (doc !== undefined) docs[name] = doc
+    }
   }
 
   apply({ check = [], set = [] }: Proposal): void {

@@ -2,6 +2,7 @@
  * What a decider is: a pure function `(event, the documents it read, now) → decision`. No I/O, no clock, no randomness.
  * All business rules live in this folder and nowhere else.
  */
+import type { Directory } from '../directory.ts'
 import type { Key } from '../store/keys.ts'
 import type { Doc, Proposal } from '../store/store.ts'
 
@@ -12,20 +13,27 @@ export interface Decider<Message, Name extends string = string> {
   readonly reads: readonly Name[]
   /** What is read before it decides again, because the store has said that a lock is held or a version has moved on. */
   readonly readsAgain: readonly Name[]
+  /**
+   * Documents whose keys only other documents tell (a tap names a lead, the lead its customer): by name, all that it
+   * wants to see, so far as it can tell. It is asked again with what was found, until it names nothing new.
+   */
+  readonly follow?: (message: Message, docs: Docs<string>, moment: Moment) => Keys<string>
   readonly decide: (message: Message, docs: Docs<Name>, keys: Keys<Name>, moment: Moment) => Decision
 }
 
 export type Keys<Name extends string> = Readonly<Record<Name, Key>>
 
-/** The documents that were read; null: there is none. */
+/** The documents that were read; null: there is none. What `follow` named is among them. */
 export type Docs<Name extends string> = Readonly<Record<Name, Doc | null>>
 
-/** Now, as an argument. */
+/** Now and here, as an argument. */
 export interface Moment {
   /** The hub's clock, milliseconds since 1970: orders the outbox, decides nothing. What counts is the store's clock. */
   readonly nowMs: number
   /** Of business days. */
   readonly timezone: string
+  /** Dealers, reps, prices, as the imports that count have them. */
+  readonly directory: Directory
 }
 
 export interface Decision {

@@ -23,16 +23,10 @@ import {
   attemptsIndex,
   type CustomerDoc,
   customerKey,
-  type DealerRow,
-  dealerKey,
   eventKey,
   type PriceRow,
-  type PricesRow,
-  pricesKey,
-  type ReferenceDoc,
   type RegistrationRow,
   receiptsIndex,
-  referenceKey,
   registrationKey,
   rejectedKey,
   type SerialHolder,
@@ -41,7 +35,7 @@ import {
   visibleRow,
 } from '../documents.ts'
 import { type Key, shardOfKey } from '../store/keys.ts'
-import { type Doc, ENTRY_ID, type Json, type Writes } from '../store/store.ts'
+import { ENTRY_ID, type Json, type Writes } from '../store/store.ts'
 import {
   type Decider,
   type Decision,
@@ -57,18 +51,9 @@ export interface SaleReport {
   readonly event: DecodedSale
 }
 
-type Name = 'serial' | 'rejected' | 'event' | 'registration' | 'dealer' | 'prices' | Reference
-type Reference = 'serialsImport' | 'dealersImport' | 'pricesImport'
+type Name = 'serial' | 'rejected' | 'event' | 'registration'
 
-const READS = [
-  'serial',
-  'registration',
-  'dealer',
-  'prices',
-  'serialsImport',
-  'dealersImport',
-  'pricesImport',
-] as const satisfies readonly Name[]
+const READS = ['serial', 'registration'] as const satisfies readonly Name[]
 
 /** An event's own locks hardly ever stand: nobody asks for them until one was found held. */
 export const saleDecider: Decider<SaleReport, Name> = {
@@ -84,27 +69,14 @@ function keys({ name, event }: SaleReport): Keys<Name> {
     rejected: rejectedKey(event.serial, name, event.event_id, fingerprintOf(event)),
     event: eventKey(name, event.event_id),
     registration: registrationKey(event.serial),
-    dealer: dealerKey(name.dealer),
-    prices: pricesKey(event.model),
-    ...REFERENCES,
   }
 }
 
-const REFERENCES: Keys<Reference> = {
-  serialsImport: referenceKey('serials'),
-  dealersImport: referenceKey('dealers'),
-  pricesImport: referenceKey('prices'),
-}
-
-function decide(
-  report: SaleReport,
-  docs: Docs<Name>,
-  keys: Keys<Name>,
-  { nowMs, timezone }: Moment,
-): Decision {
+function decide(report: SaleReport, docs: Docs<Name>, keys: Keys<Name>, moment: Moment): Decision {
   const { name, event } = report
+  const { serials } = moment.directory
   const fingerprint = fingerprintOf(event)
-  const answer = { index: receiptsIndex(shardOfKey(keys.serial), deviceId(name)), score: nowMs }
+  const answer = { index: receiptsIndex(shardOfKey(keys.serial), deviceId(name)), score: moment.nowMs }
 
   if (docs.rejected !== null) return replayed(report, keys, answer, docs.rejected.entry as string)
 
@@ -114,7 +86,7 @@ function decide(
       expected: 'an id used for one sale only',
       received: `${event.event_id}, which was used for another sale`,
     }
-    return reject(report, docs, keys, answer, { reason: 'invalid', errors: [error] })
+    return reject(report, moment, keys, answer, { reason: 'invalid', errors: [error] })
   }
 
   if (docs.serial !== null) {
@@ -123,15 +95,15 @@ function decide(
       return replayed(report, keys, answer, docs.serial.entry as string)
     }
     const first = { event_id, dealer, at: new Date(docs.serial.atMs).toISOString() }
-    return reject(report, docs, keys, answer, { reason: 'duplicate_serial', first })
+    return reject(report, moment, keys, answer, { reason: 'duplicate_serial', first })
   }
 
-  const registration = rowOf<RegistrationRow>(docs.registration, docs.serialsImport)
-  const isLedgerImported = (docs.serialsImport?.value as ReferenceDoc | undefined)?.current ?? 0
-  if (isLedgerImported > 0 && registration === null) {
-    return reject(report, docs, keys, answer, { reason: 'unknown_serial' })
+  const registration = visibleRow(docs.registration?.value as Versioned<RegistrationRow> | undefined, serials)
+  const isLedgerImported = serials !== null && serials.current > 0
+  if (isLedgerImported && registration === null) {
+    return reject(report, moment, keys, answer, { reason: 'unknown_serial' })
   }
-  return register(report, docs, keys, answer, registration, timezone)
+  return register(report, moment, keys, answer, registration)
 }
 
 /** Where the receipt waits until its terminal acknowledges it. */
@@ -142,15 +114,14 @@ interface Answer {
 
 function register(
   { name, event }: SaleReport,
-  docs: Docs<Name>,
+  { directory, timezone }: Moment,
   keys: Keys<Name>,
   answer: Answer,
   registration: RegistrationRow | null,
-  timezone: string,
 ): Decision {
-  const region = rowOf<DealerRow>(docs.dealer, docs.dealersImport)?.region
-  const prices = rowOf<PricesRow>(docs.prices, docs.pricesImport)?.prices
-  const price = prices === undefined ? null : priceOn(prices, region ?? null, dayOf(event.sold_at, timezone))
+  const region = directory.dealer(name.dealer)?.region
+  const prices = directory.pricesOf(event.model)
+  const price = prices === null ? null : priceOn(prices, region ?? null, dayOf(event.sold_at, timezone))
   const flags: SaleFlag[] = []
   const isDiverted = registration !== null && ![null, name.dealer].includes(registration.dealer_id)
   if (isDiverted) flags.push('diversion')
@@ -192,12 +163,12 @@ function register(
 
 function reject(
   { name, event }: SaleReport,
-  docs: Docs<Name>,
+  { directory }: Moment,
   keys: Keys<Name>,
   answer: Answer,
   refusal: Required<Pick<SaleEntry, 'reason'>> & Pick<SaleEntry, 'errors'> & { first?: FirstSale },
 ): Decision {
-  const region = rowOf<DealerRow>(docs.dealer, docs.dealersImport)?.region
+  const region = directory.dealer(name.dealer)?.region
   const sale: SaleEntry = { ...facts(name, event), region, ...refusal }
   const alerts: NonNullable<Writes['append']> =
     refusal.reason === 'duplicate_serial' || refusal.reason === 'unknown_serial'
@@ -268,9 +239,6 @@ function alert(name: DeviceName, event: DecodedSale, cause: AlertEntry['cause'],
   }
   return { stream: 'ledger', type: 'alert.raised', data } as const
 }
-
-const rowOf = <Row>(versions: Doc | null, imported: Doc | null): Row | null =>
-  visibleRow(versions?.value as Versioned<Row> | undefined, imported?.value as ReferenceDoc | undefined)
 
 /** A price of the dealer's own region goes before one for all regions; the latest that is valid counts. */
 export function priceOn(prices: readonly PriceRow[], region: string | null, day: string): PriceRow | null {

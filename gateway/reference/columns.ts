@@ -2,6 +2,7 @@
 import { z } from 'zod'
 import { NAME_PATTERN, RESERVED_DEALERS } from '../contract/topics.ts'
 import { parsePhone } from '../customers.ts'
+import { LANGUAGES } from '../documents.ts'
 
 const TEXT_LENGTH_MAX = 200
 /** As in the events (`contract/events.ts`). */
@@ -29,6 +30,10 @@ export const deviceId = text(
   "a device's id: letters, digits, dots, dashes and underscores, at most 64",
   (value) => NAME_PATTERN.test(value),
 )
+export const personId = text('an id: letters, digits, dots, dashes and underscores, at most 64', (value) =>
+  NAME_PATTERN.test(value),
+)
+export const language = z.enum(LANGUAGES, { error: `one of ${LANGUAGES.join(', ')}` })
 export const decimal = (min: number, max: number) =>
   text(
     `a number from ${min} to ${max}, with a decimal point`,

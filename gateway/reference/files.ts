@@ -10,16 +10,36 @@ import {
   type DealerRow,
   dealerKey,
   dealersIndex,
+  type ManagerRow,
+  managerKey,
+  managersIndex,
   type PriceRow,
   type PricesRow,
+  pricesIndex,
   pricesKey,
   type ReferenceKind,
   type RegistrationRow,
+  type RepRow,
   registrationKey,
+  repKey,
+  repsIndex,
 } from '../documents.ts'
 import type { Key, Shard } from '../store/keys.ts'
 import type { Json } from '../store/store.ts'
-import { date, dealerId, decimal, model, optional, phone, text, time, units, words } from './columns.ts'
+import {
+  date,
+  dealerId,
+  decimal,
+  language,
+  model,
+  optional,
+  personId,
+  phone,
+  text,
+  time,
+  units,
+  words,
+} from './columns.ts'
 
 /** A row as it will be kept. */
 export interface ReferenceRow {
@@ -65,6 +85,10 @@ export function referenceFile(kind: ReferenceKind, rules: ReferenceRules): Refer
       return serialsFile(rules)
     case 'prices':
       return pricesFile()
+    case 'reps':
+      return repsFile()
+    case 'managers':
+      return managersFile()
   }
 }
 
@@ -90,6 +114,32 @@ function dealersFile(): ReferenceFile {
     ...ROW_IS_DOCUMENT,
     key: dealerKey,
     index: dealersIndex,
+  }
+}
+
+function repsFile(): ReferenceFile {
+  const columns = z.object({ rep_id: personId, dealer_id: dealerId, name: words, phone, language })
+  return {
+    ...rowForm(columns, (fields, extra) => {
+      const value: RepRow = { ...fields, ...extra }
+      return { aggregate: fields.rep_id, identity: fields.rep_id, value: value as unknown as Json }
+    }),
+    ...ROW_IS_DOCUMENT,
+    key: repKey,
+    index: repsIndex,
+  }
+}
+
+function managersFile(): ReferenceFile {
+  const columns = z.object({ manager_id: personId, region: words, name: words, phone, language })
+  return {
+    ...rowForm(columns, (fields, extra) => {
+      const value: ManagerRow = { ...fields, ...extra }
+      return { aggregate: fields.manager_id, identity: fields.manager_id, value: value as unknown as Json }
+    }),
+    ...ROW_IS_DOCUMENT,
+    key: managerKey,
+    index: managersIndex,
   }
 }
 
@@ -121,7 +171,7 @@ function pricesFile(): ReferenceFile {
       return { aggregate: model, identity, value: value as unknown as Json }
     }),
     key: pricesKey,
-    index: null,
+    index: pricesIndex,
     find(document, { value }) {
       const price = value as unknown as PriceRow
       return (pricesOf(document).find((other) => isSame(other, price)) ?? null) as Json | null

@@ -26,7 +26,7 @@ interface Hub {
   receipts: CommittedReceipt[]
 }
 
-function hub(over: Pick<Store, 'read' | 'commit'> = store, now: () => number = Date.now): Hub {
+function hub(over: Pick<Store, 'read' | 'commit' | 'range'> = store, now: () => number = Date.now): Hub {
   const receipts: CommittedReceipt[] = []
   const intake = startIntake({
     store: over,
@@ -213,7 +213,8 @@ describe('the intake', () => {
 describe('while the store is away', () => {
   it('repeats what may have been committed, and the answer is the first one: nothing twice', async () => {
     let lost = 0
-    const losing: Pick<Store, 'read' | 'commit'> = {
+    const losing: Pick<Store, 'read' | 'commit' | 'range'> = {
+      range: (names, query) => store.range(names, query),
       read: (keys) => store.read(keys),
       async commit(proposals) {
         const answer = await store.commit(proposals)
@@ -232,7 +233,8 @@ describe('while the store is away', () => {
   it('holds the acknowledgement for five seconds, then rejects, and takes the resent event later', async () => {
     let clock = 1_000_000
     let isAway = true
-    const away: Pick<Store, 'read' | 'commit'> = {
+    const away: Pick<Store, 'read' | 'commit' | 'range'> = {
+      range: (names, query) => store.range(names, query),
       read: (keys) => {
         clock += 1000
         return isAway ? Promise.reject(new Error('connection refused')) : store.read(keys)
@@ -253,7 +255,8 @@ describe('while the store is away', () => {
   it('answers in the order the messages came, although a later batch was committed first', async () => {
     const { promise: released, resolve: release } = Promise.withResolvers<void>()
     let commits = 0
-    const slowFirst: Pick<Store, 'read' | 'commit'> = {
+    const slowFirst: Pick<Store, 'read' | 'commit' | 'range'> = {
+      range: (names, query) => store.range(names, query),
       read: (keys) => store.read(keys),
       async commit(proposals) {
         const isFirst = commits++ === 0

@@ -3,9 +3,12 @@ import type { SaleEntry } from '../../../gateway/contract/ledger.ts'
 import type { Decision } from '../../../gateway/deciders/decision.ts'
 import { dayOf, fingerprintOf, priceOn, saleDecider } from '../../../gateway/deciders/sale.ts'
 import type { DecodedSale } from '../../../gateway/decode.ts'
+import { createDirectory } from '../../../gateway/directory.ts'
 import {
   eventKey,
+  type PriceRow,
   pricesKey,
+  type ReferenceDoc,
   referenceKey,
   registrationKey,
   rejectedKey,
@@ -33,10 +36,7 @@ const allotted = (row: object): Record<string, Doc> => ({
   [registrationKey(event.serial)]: doc(versioned(row)),
 })
 const priced = (map: number): Record<string, Doc> => ({
-  [referenceKey('prices')]: doc(imported),
-  [pricesKey('volt')]: doc(
-    versioned({ prices: [{ region: null, msrp: 30_000_000, map, valid_from: '2026-01-01' }] }),
-  ),
+  [pricesKey('volt')]: doc([{ region: null, msrp: 30_000_000, map, valid_from: '2026-01-01' }]),
 })
 const soldAs = (holder: object) => ({ [serialKey(event.serial)]: doc(holder, '55') })
 const fingerprint = fingerprintOf(event)
@@ -45,7 +45,15 @@ function decide(docs: Record<string, Doc>, sale = event): Decision {
   const report = { name, event: sale }
   const keys = saleDecider.keys(report)
   const found = Object.fromEntries(Object.entries(keys).map(([name, key]) => [name, docs[key] ?? null]))
-  const moment = { nowMs: 1, timezone: 'Asia/Jakarta' }
+  const prices = docs[pricesKey('volt')]?.value as PriceRow[] | undefined
+  const directory = createDirectory({
+    dealers: [],
+    reps: [],
+    managers: [],
+    prices: new Map(prices && [['volt', prices]]),
+    serials: (docs[referenceKey('serials')]?.value as ReferenceDoc | undefined) ?? null,
+  })
+  const moment = { nowMs: 1, timezone: 'Asia/Jakarta', directory }
   return saleDecider.decide(report, found as Parameters<typeof saleDecider.decide>[1], keys, moment)
 }
 

@@ -6,6 +6,8 @@ import { openSheet } from '../../../gateway/reference/sheet.ts'
 
 const HEADERS = {
   dealers: 'dealer_id,name,region,lat,lon,opens,closes,daily_quota,phone',
+  reps: 'rep_id,dealer_id,name,phone,language',
+  managers: 'manager_id,region,name,phone,language',
   serials: 'serial,model,dealer_id,produced_on',
   prices: 'model,region,msrp,map,valid_from',
 } satisfies Record<ReferenceKind, string>
@@ -61,6 +63,16 @@ describe('a row is taken', () => {
       'ABC123,EV-1,jkt-01,2026-02-28',
       { model: 'EV-1', dealer_id: 'jkt-01', produced_on: '2026-02-28' },
     ],
+    [
+      'reps',
+      'rep-7,jkt-01,Sari,0812 3456 7890,id',
+      { rep_id: 'rep-7', dealer_id: 'jkt-01', name: 'Sari', phone: '+6281234567890', language: 'id' },
+    ],
+    [
+      'managers',
+      'm1,Jakarta,Budi,+6281234567891,en',
+      { manager_id: 'm1', region: 'Jakarta', phone: '+6281234567891', language: 'en' },
+    ],
     ['serials', 'ABC123,EV-1,,', { model: 'EV-1', dealer_id: null, produced_on: null }],
     [
       'prices',
@@ -77,6 +89,9 @@ describe('a row is taken', () => {
 
 describe('a row is refused, with its line, its column, what was expected and what came', () => {
   it.each<[kind: ReferenceKind, row: string, error: string]>([
+    ['reps', 'r 1,D1,N,0812 3456 7890,id', 'line 2, rep_id: expected an id'],
+    ['reps', 'r1,D1,N,12,id', 'line 2, phone: expected a phone number'],
+    ['managers', 'm1,Bali,N,0812 3456 7890,fr', 'line 2, language: expected one of id, en, received "fr"'],
     ['dealers', 'a/b,N,R,0,0,09:00,17:00,,', "line 2, dealer_id: expected a dealer's id"],
     ['dealers', 'portal,N,R,0,0,09:00,17:00,,', 'not portal, bridge, live, received "portal"'],
     [
