@@ -47,13 +47,10 @@ const isTimezone = (value: string): boolean => {
   }
 }
 
-/** Standard Webhooks, «Signature scheme»: 24 to 64 bytes; the prefix may be missing, as its libraries have it. */
-function isWebhookSecret(value: string): boolean {
-  const base64 = value.replace(/^whsec_/, '')
-  if (!/^[A-Za-z0-9+/]+={0,2}$/.test(base64) || base64.length % 4 !== 0) return false
-  const bytes = Buffer.byteLength(base64, 'base64')
-  return bytes >= 24 && bytes <= 64
-}
+/** As the Standard Webhooks libraries take it: Base64, with or without the prefix. */
+const webhookSecret = text('whsec_ and Base64, as Standard Webhooks says', (value) =>
+  /^(whsec_)?(?=.)([A-Za-z0-9+/]{4})*([A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$/.test(value),
+)
 
 const file = text('the path of a file that exists', existsSync).transform((path) => resolve(path))
 
@@ -108,8 +105,8 @@ const settings = z.object({
   QONTAK_CLIENT_ID: z.string().optional().describe('Mekari client: signs calls to the gateway (CRM)'),
   QONTAK_CLIENT_SECRET: z.string().optional().describe('Its secret'),
   QONTAK_WEBHOOK_SECRET: text(
-    'at least 16 characters that a path may hold: A-Z a-z 0-9 . _ ~ -',
-    (value) => value.length >= 16 && value.length <= 128 && /^[\w.~-]+$/.test(value),
+    '8 to 128 characters that a path may hold: A-Z a-z 0-9 . _ ~ -',
+    (value) => value.length >= 8 && value.length <= 128 && /^[\w.~-]+$/.test(value),
   )
     .optional()
     .describe('Last part of the webhook address: /webhooks/qontak/{secret}'),
@@ -131,9 +128,9 @@ const settings = z.object({
     .optional()
     .describe('Mekari gateway (CRM); unset: https://api.mekari.com, or where a chat API of your own is'),
   CRM_WEBHOOK_URL: httpUrl.optional().describe('CRM that hears of handoffs, outcomes and registrations'),
-  CRM_WEBHOOK_SECRET: text('whsec_ and 24 to 64 bytes in Base64, as Standard Webhooks says', isWebhookSecret)
+  CRM_WEBHOOK_SECRET: webhookSecret
     .optional()
-    .describe('Its signing secret: whsec_ and Base64'),
+    .describe('Its signing secret: whsec_ and at least 24 bytes in Base64'),
   SERIAL_PATTERN: text('a regular expression', isPattern)
     .default('^[A-Z0-9]{6,32}$')
     .describe('What a serial number looks like'),
@@ -150,6 +147,11 @@ const SECRETS: ReadonlySet<string> = new Set<SettingName>([
   'META_APP_SECRET',
   'META_VERIFY_TOKEN',
   'META_ACCESS_TOKEN',
+  'QONTAK_CLIENT_SECRET',
+  'QONTAK_WEBHOOK_SECRET',
+  'QONTAK_TOKEN',
+  'QONTAK_PASSWORD',
+  'CRM_WEBHOOK_SECRET',
   'ADMIN_PASSWORD',
 ])
 
