@@ -19,7 +19,7 @@ import {
   type OutboundMessage,
   outbound,
 } from '../contract/bridge.ts'
-import { explain } from '../decode.ts'
+import { explain } from '../decode/fields.ts'
 
 export interface BridgeBus {
   /** Bytes are published as they are: the hub quarantines what it can't decode. */
