@@ -237,6 +237,41 @@ export interface CheckpointDoc {
 }
 export const checkpointKey = (follower: string): Key => keyFor('checkpoint', follower)
 
+/** Document under `checkpointKey('crm-{target}')`: how far a CRM was told; see `effects/crm.ts`. */
+export type CrmCheckpointDoc = {
+  position: Position
+  /** To be told of up to `position`, oldest first. */
+  waiting: WaitingDelivery[]
+  /** When it last took something, ms; null: never. */
+  delivered_at: number | null
+}
+export type WaitingDelivery = {
+  /** Id of the ledger entry. */
+  entry: string
+  /** What is told in order has the same; see `crmOrderKey`. */
+  order: string
+  attempts: number
+  /** First attempt, ms; null: none yet. */
+  first_ms: number | null
+  /** Not before, ms. */
+  due_ms: number
+}
+/** Lock in the entry's shard: a CRM refused it, and the ledger says so. */
+export const crmRefusedKey = (shard: Shard, target: string, entry: string): Key =>
+  keyIn(shard, `crm-refused:${target}/${entry}`)
+
+/**
+ * Document: what the CRM of Qontak was given, so that it is not given twice: `contact/{customer}`, `deal/{lead}`,
+ * `note/{lead}`; see `bridges/qontak/crm.ts`.
+ */
+export type QontakRecordDoc = {
+  /** Qontak's; null: it was asked to make one, and what came of it is not known. */
+  id: string | null
+  /** Before it was asked, ms. */
+  asked_ms: number
+}
+export const qontakRecordKey = (about: string): Key => keyFor('qontak-record', about)
+
 // — quarantine —
 
 /** Document: bytes that could not be decoded, kept until somebody replays them. */
