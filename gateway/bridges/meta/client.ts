@@ -5,6 +5,7 @@
  *   an error of Meta's own, or no connection   it did not: the table in errors.ts decides
  *   a time-out, a connection that broke, a gateway's error page, an answer without an id   unknown
  */
+import { explainFailure, readJson } from '../http.ts'
 import type { SendResult } from '../outbound-queue.ts'
 import { readMetaError, sendResultOf } from './errors.ts'
 
@@ -20,11 +21,6 @@ export interface MetaClientOptions {
 export type MetaClient = (body: object) => Promise<SendResult>
 
 const TIMEOUT_MS = 15_000
-const ANSWER_BYTES_MAX = 64 * 1024
-
-/** Failures before a byte of the request was sent. */
-const NEVER_SENT =
-  /^(ECONNREFUSED|ENOTFOUND|EAI_AGAIN|EHOSTUNREACH|ENETUNREACH|EADDRNOTAVAIL|UND_ERR_CONNECT_TIMEOUT|CERT_|ERR_TLS_|ERR_SSL_|UNABLE_TO_|SELF_SIGNED_|DEPTH_ZERO_)/
 
 const NEVER_SENT_RETRY = {
   outcome: 'retry',
@@ -78,26 +74,8 @@ function resultOf(status: number, answer: unknown): SendResult {
 }
 
 function failureOf(error: Error): SendResult {
-  const cause = (error.cause ?? error) as { code?: unknown; message?: string }
-  const code = typeof cause.code === 'string' ? cause.code : error.name
-  const message = `${code}: ${cause.message || error.message}`.slice(0, 1000)
-  return NEVER_SENT.test(code)
+  const { isNeverSent, message } = explainFailure(error)
+  return isNeverSent
     ? { ...NEVER_SENT_RETRY, error: { code: 'unreachable', message, retryable: true } }
     : { outcome: 'unknown', message }
-}
-
-/** Null when it is not JSON, or too much of it. */
-async function readJson(response: Response): Promise<unknown> {
-  const chunks: Uint8Array[] = []
-  let bytes = 0
-  for await (const chunk of response.body ?? []) {
-    bytes += chunk.length
-    if (bytes > ANSWER_BYTES_MAX) return null
-    chunks.push(chunk)
-  }
-  try {
-    return JSON.parse(Buffer.concat(chunks).toString())
-  } catch {
-    return null
-  }
 }

@@ -8,7 +8,7 @@
  */
 
 import type { InboundMessage, JobState, Person, Referral } from '../../contract/bridge.ts'
-import { BRIDGE_PAYLOAD_BYTES_MAX } from '../../contract/events.ts'
+import { cut, type Fields, fieldsOf, listOf, textOf } from '../reading.ts'
 import { isRetryable, readMetaError } from './errors.ts'
 
 /** A status that is about one of our jobs. */
@@ -28,8 +28,6 @@ export interface Webhook {
   /** How much of what is none of the hub's business, by what it is: for counting. */
   readonly ignored: Map<string, number>
 }
-
-type Fields = Readonly<Record<string, unknown>>
 
 /** Bytes → JSON with the envelope of a webhook, or null when it is not that. */
 export function parseWebhook(body: Uint8Array): { readonly entry: readonly unknown[] } | null {
@@ -86,24 +84,6 @@ export function readWebhook(
     }
   }
   return webhook
-}
-
-/** What is published of a message: within the hub's limit, so that a huge one loses `raw` and not itself. */
-export function inboundPayload(message: InboundMessage): Uint8Array {
-  const bytes = encode(message)
-  if (bytes !== null && bytes.length <= BRIDGE_PAYLOAD_BYTES_MAX) return bytes
-  const reason =
-    bytes === null ? 'nested too deeply' : `${bytes.length} bytes, more than ${BRIDGE_PAYLOAD_BYTES_MAX}`
-  return Buffer.from(JSON.stringify({ ...message, raw: { omitted: reason } }))
-}
-
-/** JSON as bytes; null when it is nested so deeply that it can't be written. */
-export function encode(value: unknown): Uint8Array | null {
-  try {
-    return Buffer.from(JSON.stringify(value) ?? 'null')
-  } catch {
-    return null
-  }
 }
 
 function messageOf(
@@ -257,14 +237,3 @@ function instantOf(timestamp: unknown, receivedAtMs: number): string {
   const isUsable = Number.isFinite(ms) && ms > 0 && ms <= INSTANT_MS_MAX
   return new Date(isUsable ? ms : receivedAtMs).toISOString()
 }
-
-const fieldsOf = (value: unknown): Fields =>
-  typeof value === 'object' && value !== null ? (value as Fields) : {}
-
-const listOf = (value: unknown): readonly unknown[] => (Array.isArray(value) ? value : [])
-
-const textOf = (value: unknown): string | null => (typeof value === 'string' && value !== '' ? value : null)
-
-/** A text, cut to what the contract allows and not through a character; null when there is none. */
-const cut = (value: unknown, max: number): string | null =>
-  textOf(value)?.slice(0, max).toWellFormed() ?? null
