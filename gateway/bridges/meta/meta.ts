@@ -11,6 +11,7 @@
 import type { Logger } from 'pino'
 import type { JobStatus } from '../../contract/bridge.ts'
 import { BRIDGE_PAYLOAD_BYTES_MAX } from '../../contract/events.ts'
+import { BoundedMap } from '../bounded-map.ts'
 import type { BridgeBus } from '../bridge.ts'
 import { type Clock, systemClock } from '../clock.ts'
 import { createOutboundQueue, type OutboundQueueState, type SendResult } from '../outbound-queue.ts'
@@ -83,7 +84,7 @@ export function createMetaBridge({
 }: MetaBridgeOptions): MetaBridge {
   const client = createMetaClient({ ...settings, ...(timeoutMs !== undefined && { timeoutMs }) })
   const counts = new Map<string, number>()
-  const taken = new Set<string>()
+  const taken = new BoundedMap<string, true>(STATUSES_REMEMBERED)
   const queue = createOutboundQueue({
     rates: { number: NUMBER_RATE, recipient: RECIPIENT_RATE },
     report: (status) => bus.publish('status', status),
@@ -165,8 +166,7 @@ export function createMetaBridge({
     if (update.state === 'failed' || !taken.has(`${update.providerId} failed`)) queue.confirm(status)
     await bus.publish('status', status)
     count('status')
-    taken.add(key)
-    if (taken.size > STATUSES_REMEMBERED) taken.delete(taken.values().next().value as string)
+    taken.set(key, true)
   }
 
   /** As it came; in pieces, when it is more than the hub takes at once. */
