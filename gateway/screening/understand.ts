@@ -7,6 +7,7 @@ import { type Area, findPlace } from './gazetteer.ts'
 import {
   AGREED,
   ANY_MODEL,
+  COURTESIES,
   ENGLISH,
   FILLERS,
   HUMAN,
@@ -39,6 +40,12 @@ export function wishIn(text: string): Wish | null {
 }
 
 const withoutFillers = (text: string): string[] => wordsOf(text).filter((word) => !FILLERS.has(word))
+
+/** «Ok kak, makasih», «🙏»: nothing that wants an answer. */
+export function isCourtesy(text: string): boolean {
+  if (/^(?:\p{Extended_Pictographic}|\p{Emoji_Modifier}|\uFE0F|\s)+$/u.test(text)) return true
+  return wordsOf(text).length > 0 && withoutFillers(text).every((word) => COURTESIES.has(word))
+}
 
 /** More words than this are a remark, and no plain refusal. */
 const REFUSAL_WORDS_MAX = 5

@@ -13,6 +13,11 @@ export const FILLERS =
   deh, nih, sih, aja, saja, lah, kok, kan, saya, aku, i, it, is, fine, please, thanks, thank, you, terima, kasih, makasih,
   tolong, silakan, silahkan, tentu, sangat, banget, dulu`)
 
+/** With fillers, the whole of a last word that needs no answer. */
+export const COURTESIES =
+  set(`ok, oke, okay, okey, iya, yes, sip, siap, baik, good, great, noted, thx, tq, makasi, sama,
+  ditunggu, nuhun, suwun`)
+
 /** Only as the whole message. */
 export const STOP =
   list(`stop, berhenti, unsubscribe, jangan chat lagi, jangan hubungi lagi, jangan hubungi saya,

@@ -54,7 +54,7 @@ function editDistance(a: string, b: string): number {
 }
 
 /** A text cut to fit, with an ellipsis where something is missing; never half of a surrogate pair. */
-export function fit(text: string, length: number): string {
+export function shorten(text: string, length: number): string {
   const short = text.trim()
   if (short.length <= length) return short
   return `${short
