@@ -29,6 +29,11 @@ const redisUrl = text(
     /^rediss?:\/\//.test(value) ? URL.canParse(value) : /^rediss?\+(cluster|sentinel):\/\/./.test(value),
 )
 
+const seconds = text(
+  'a number of seconds from 1 to 604800',
+  (value) => /^\d{1,6}$/.test(value) && Number(value) >= 1 && Number(value) <= 604_800,
+).transform(Number)
+
 const isPattern = (value: string): boolean => {
   try {
     new RegExp(value)
@@ -134,6 +139,17 @@ const settings = z.object({
   SERIAL_PATTERN: text('a regular expression', isPattern)
     .default('^[A-Z0-9]{6,32}$')
     .describe('What a serial number looks like'),
+  CLAIM_SLA_SECONDS: seconds.default(300).describe('Unclaimed for so long: the next three dealers, and P0'),
+  CONTACT_SLA_SECONDS: seconds
+    .default(900)
+    .describe('Claimed, but not contacted for so long: released to the next three dealers, and P0'),
+  LEAD_WINDOW_DAYS: text(
+    'a number of days from 1 to 365',
+    (value) => /^\d{1,3}$/.test(value) && +value >= 1 && +value <= 365,
+  )
+    .transform(Number)
+    .default(7)
+    .describe('A customer who comes again within so many days is the same lead'),
   ADMIN_PASSWORD: text('at least 8 characters', (value) => value.length >= 8)
     .optional()
     .describe('Password of the first admin; generated when unset'),
@@ -207,6 +223,11 @@ export interface Config {
   /** null: no CRM hears of anything by webhook. */
   readonly crmWebhook: { readonly url: string; readonly secret: string } | null
   readonly serialPattern: RegExp
+  readonly race: {
+    readonly claimSlaSeconds: number
+    readonly contactSlaSeconds: number
+    readonly leadWindowDays: number
+  }
   readonly adminPassword: string | null
 }
 
@@ -343,6 +364,11 @@ export function loadConfig(env: Environment): Config {
         ? null
         : { url: s.CRM_WEBHOOK_URL, secret: s.CRM_WEBHOOK_SECRET },
     serialPattern: new RegExp(s.SERIAL_PATTERN),
+    race: {
+      claimSlaSeconds: s.CLAIM_SLA_SECONDS,
+      contactSlaSeconds: s.CONTACT_SLA_SECONDS,
+      leadWindowDays: s.LEAD_WINDOW_DAYS,
+    },
     adminPassword: s.ADMIN_PASSWORD ?? null,
   } satisfies Config)
 }

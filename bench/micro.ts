@@ -3,6 +3,7 @@
  */
 import { setTimeout as delay } from 'node:timers/promises'
 import { deciderOf } from '../gateway/deciders/deciders.ts'
+import { DEFAULT_RACE_RULES } from '../gateway/deciders/decision.ts'
 import { createDecode, type Inbound } from '../gateway/decode.ts'
 import { EMPTY_DIRECTORY } from '../gateway/directory.ts'
 import { openRedisStore } from '../gateway/store/redis.ts'
@@ -59,7 +60,7 @@ export async function measureMicro({
 
 const decode = createDecode({
   serialPattern: /^[A-Z0-9]{6,32}$/,
-  identify: () => null,
+  people: { byPhone: () => null, handle: (_, text) => text },
   onUnknownFields: () => {},
 })
 
@@ -87,7 +88,12 @@ function decide(message: Inbound): readonly Omit<Proposal, 'token'>[] {
   const decider = deciderOf(decoded)
   const keys = decider.keys(decoded)
   const docs = Object.fromEntries(Object.keys(keys).map((name) => [name, null]))
-  const moment = { nowMs: Date.now(), timezone: 'Asia/Jakarta', directory: EMPTY_DIRECTORY }
+  const moment = {
+    nowMs: Date.now(),
+    timezone: 'Asia/Jakarta',
+    directory: EMPTY_DIRECTORY,
+    rules: DEFAULT_RACE_RULES,
+  }
   return decider.decide(decoded, docs, keys, moment).proposals
 }
 

@@ -15,7 +15,7 @@
  *   limits.ts         how much of everything
  */
 import type { IncomingMessage } from 'node:http'
-import type { Duplex } from 'node:stream'
+import { type Duplex, duplexPair } from 'node:stream'
 import { setTimeout as delay } from 'node:timers/promises'
 import { Aedes, type Client, type ConnectPacket, type PublishPacket, type Subscription } from 'aedes'
 import type { Logger } from 'pino'
@@ -50,6 +50,8 @@ export interface EmbeddedBrokerOptions extends BrokerHandlers {
 export interface EmbeddedBroker extends Broker {
   /** For an HTTP server's `upgrade` event. */
   acceptWebSocket(request: IncomingMessage, socket: Duplex, head: Buffer): void
+  /** The client's end of a connection within this process; it speaks MQTT and logs in like any other. */
+  connectLocal(): Duplex
 }
 
 /** Below it lies what the gateway takes in; all else is passed on to subscribers and nothing more. */
@@ -116,6 +118,11 @@ export async function openEmbeddedBroker(options: EmbeddedBrokerOptions): Promis
     addresses: listeners.addresses,
     stats,
     acceptWebSocket: listeners.acceptWebSocket,
+    connectLocal() {
+      const [ours, theirs] = duplexPair()
+      enter({ stream: ours, address: 'local', certificateName: null, loggedIn: () => {} })
+      return theirs
+    },
     isConnected: (clientId) => logins.has(clientId),
     deliver: (topic, payload) => mailboxes.deliver(topic, payload),
     publish: (topic, payload) => fanOut.publish(topic, payload, 0),

@@ -1,6 +1,6 @@
 /** `hub quarantine list|show|replay`: what could not be decoded, and once more through the door. */
 import { Command } from 'commander'
-import { openDecode } from '../gateway/gateway.ts'
+import { openDecode, raceRulesOf } from '../gateway/gateway.ts'
 import { startIntake } from '../gateway/intake.ts'
 import {
   listQuarantine,
@@ -133,8 +133,10 @@ async function replay(
       store,
       decode,
       timezone: config.timezone,
+      rules: raceRulesOf(config),
+      onJobs: () => {},
       now: Date.now,
-      onReceipt: () => {},
+      onReceipt: null,
       onBatch: () => {},
     })
     for (const id of all ? await waitingIds(store) : ids) {

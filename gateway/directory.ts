@@ -31,8 +31,8 @@ export interface Directory {
   pricesOf(model: string): readonly PriceRow[] | null
   /** Names of the models that have a price, in order. */
   readonly models: readonly string[]
-  /** All dealers by great-circle distance from a place. */
-  nearest(lat: number, lon: number): { dealer: DealerRow; distanceKm: number }[]
+  /** Dealers by great-circle distance from a place. */
+  nearest(lat: number, lon: number, limit: number): { dealer: DealerRow; distanceKm: number }[]
 }
 
 const byId = <Row>(rows: readonly Row[], id: (row: Row) => string): Map<string, Row> =>
@@ -59,8 +59,8 @@ export function createDirectory(rows: DirectoryRows): Directory {
     repByPhone: (phone) => repByPhone.get(phone) ?? null,
     managersOf: (region) => managersByRegion.get(region) ?? [],
     pricesOf: (model) => prices.get(model) ?? null,
-    nearest: (lat, lon) =>
-      around(places, lon, lat).map((id) => {
+    nearest: (lat, lon, limit) =>
+      around(places, lon, lat, limit).map((id) => {
         const dealer = dealers[id] as DealerRow
         return { dealer, distanceKm: distance(lon, lat, dealer.lon, dealer.lat) }
       }),

@@ -4,7 +4,7 @@
  *
  *   aggregate   what stands under it
  *   serial      the lock that the first sale took, the registration ledger's row, the last status, rejected attempts,
- *               receipts for sales of it
+ *               receipts for sales of it that wait
  *   event       `event:{dealer}/{device}/{event_id}`: what was said under that id, so that it can't mean two things
  *   device      credential, last health, sequence numbers seen
  */
@@ -56,8 +56,22 @@ export const vehicleKey = (serial: string): Key => keyFor('vehicle', serial)
 export const eventKey = (name: DeviceName, eventId: string): Key =>
   keyIn(shardOf(deviceId(name)), `event:${deviceId(name)}/${eventId}`)
 
-/** Index in a serial's shard: entries whose receipt this device has not acknowledged; see `effects/receipts.ts`. */
+/**
+ * Index in a serial's shard: entries whose receipt this device has not acknowledged and no hub holds in memory; see
+ * `effects/receipts.ts`.
+ */
 export const receiptsIndex = (shard: Shard, device: string): Key => keyIn(shard, `receipts:${device}`)
+
+/** Document: up to where in the ledger no receipt depends on that hub's memory; see `effects/receipt-marks.ts`. */
+export interface ReceiptMarkDoc {
+  position: Position
+}
+const MARKS_SHARD = shardOf('receipt-marks')
+export const receiptMarkKey = (hub: string): Key => keyIn(MARKS_SHARD, `receipt-mark:${hub}`)
+/** Index: the hubs that have a mark, score 0. */
+export const RECEIPT_MARKS_INDEX: Key = keyIn(MARKS_SHARD, 'receipt-marks')
+/** Document: written when receipts were put into the outbox for devices of whichever hub; its version counts. */
+export const RECEIPTS_BELL: Key = keyIn(MARKS_SHARD, 'receipts-bell')
 
 /** Document: a provisioned device. The credential is 256 random bits, kept as its SHA-256. */
 export interface DeviceDoc {

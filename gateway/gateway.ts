@@ -6,8 +6,11 @@
  *                           │
  *                           ├──► projector ──► metrics           figures
  *                           ├──► live ──► broker                 feeds for pages
+ *   broker ◄── bridges ◄──► WhatsApp                           people; each an MQTT client like any other
+ *   timers, sold ──► intake ──► messages ──► broker ──► bridges    the race, and what people are told of it
  *                           └──► sequences                       what devices sent and the ledger does not have
  */
+import { randomBytes } from 'node:crypto'
 import type { Logger } from 'pino'
 import { openInfluxMetrics } from '../analytics/influx.ts'
 import type { Metrics } from '../analytics/metrics.ts'
@@ -16,13 +19,20 @@ import { openSqliteMetrics } from '../analytics/sqlite.ts'
 import type { Credentials, Principal } from '../broker/broker.ts'
 import { openEmbeddedBroker } from '../broker/embedded.ts'
 import type { Config } from '../config.ts'
+import { dialStream } from './bridges/bridge.ts'
+import { openBridges } from './bridges/open.ts'
 import { deviceId } from './contract/topics.ts'
-import { createIdentify } from './customers.ts'
+import { createPeople } from './customers.ts'
+import { DEFAULT_RACE_RULES, type RaceRules } from './deciders/decision.ts'
 import { createDecode, type Decode } from './decode.ts'
 import { authenticateDevice } from './devices.ts'
 import { startLive } from './effects/live.ts'
+import { startMessages } from './effects/messages.ts'
+import { startReceiptMarks } from './effects/receipt-marks.ts'
 import { startReceipts } from './effects/receipts.ts'
 import { startSequences } from './effects/sequences.ts'
+import { startSold } from './effects/sold.ts'
+import { startTimers } from './effects/timers.ts'
 import { buildApp } from './http/app.ts'
 import { createMonitoring } from './http/monitoring.ts'
 import { startIntake } from './intake.ts'
@@ -60,32 +70,70 @@ export async function startHub(config: Config, log: Logger): Promise<Hub> {
     store,
     decode,
     timezone: config.timezone,
+    rules: raceRulesOf(config),
     now: Date.now,
     onReceipt: (receipt) => receipts.send(receipt),
+    onJobs: (jobs) => messages.send(jobs),
     onBatch: (batch) => {
       monitoring.observeBatch(batch)
       projector.wake()
       live.wake()
     },
   })
-  // Closed after the broker: what is acknowledged while it drains is still removed from the outbox.
-  const receipts = opened.adopt(
-    startReceipts({ store, deliver: (topic, payload) => broker.deliver(topic, payload), log }),
+  const marks = opened.adopt(
+    await startReceiptMarks({
+      store,
+      alone: config.redisUrl === null,
+      committed: () => intake.answered(),
+      settled: () => receipts.settled(),
+      isSettled: () => receipts.isSettled,
+      onFound: (devices) => receipts.lookAgain(devices),
+      log,
+    }),
     (it) => it.stop(),
   )
+  // Closed after the broker, when no receipt is on its way to a device any more.
+  const receipts = opened.adopt(
+    startReceipts({
+      store,
+      deliver: (topic, payload) => broker.deliver(topic, payload),
+      onLate: () => marks.ring(),
+      log,
+    }),
+    (it) => it.stop(),
+  )
+  const messages = opened.adopt(
+    startMessages({
+      store,
+      deliver: (topic, payload) => broker.deliver(topic, payload),
+      accept: intake.accept,
+      log,
+    }),
+    (it) => it.stop(),
+  )
+  const local = createLocalTokens()
   const broker = opened.adopt(
     await openEmbeddedBroker({
       host: config.mqtt.host,
       port: config.mqtt.port,
       tls: config.mqtt.tls,
       log,
-      authenticate: (credentials) => authenticate(store, credentials),
-      accept: ({ topic, payload, sender }) => intake.accept({ topic, payload, sender: sender.id }),
-      listening: (topic) => receipts.listening(topic),
+      authenticate: async (credentials) => local.find(credentials) ?? authenticate(store, credentials),
+      async accept({ topic, payload, sender }) {
+        await intake.accept({ topic, payload, sender: sender.id })
+      },
+      listening(topic) {
+        receipts.listening(topic)
+        messages.listening(topic)
+      },
     }),
     (it) => it.close(),
   )
   const live = opened.adopt(startLive({ store, broker, log }), (it) => it.stop())
+  opened.adopt(startTimers({ store, accept: intake.accept, log }), (it) => it.stop())
+  opened.adopt(startSold({ store: tail, accept: intake.accept, log }), (it) => it.stop())
+  const dial = (bridge: string) => dialStream(() => broker.connectLocal(), local.tokenFor(`bridge:${bridge}`))
+  const bridges = opened.adopt(await openBridges(config, dial, log), (it) => it.close())
 
   const monitoring = createMonitoring({ broker, intake, receipts, projector })
   const app = buildApp({
@@ -94,6 +142,8 @@ export async function startHub(config: Config, log: Logger): Promise<Hub> {
     metrics,
     projector,
     monitoring,
+    bridges,
+    accept: intake.accept,
     replay: (id) => replayQuarantine({ store, decode, accept: intake.accept }, id),
     timezone: config.timezone,
     log,
@@ -116,6 +166,15 @@ export async function startHub(config: Config, log: Logger): Promise<Hub> {
   }
 }
 
+/** The settings of the race, as deciders take them. */
+export const raceRulesOf = ({ race, meta, qontak }: Config): RaceRules => ({
+  ...DEFAULT_RACE_RULES,
+  claimSlaMs: race.claimSlaSeconds * 1000,
+  contactSlaMs: race.contactSlaSeconds * 1000,
+  oneLeadMs: race.leadWindowDays * 86_400_000,
+  bridge: meta === null && qontak !== null ? 'qontak' : 'meta',
+})
+
 /** The metrics database that the settings name. */
 export async function openMetrics({ influx, dataDir, timezone }: Config): Promise<Metrics> {
   return influx === null
@@ -129,8 +188,24 @@ export async function openDecode(
   store: Store,
   onUnknownFields: (count: number) => void,
 ): Promise<Decode> {
-  const identify = createIdentify(await loadSecret(config, store))
-  return createDecode({ serialPattern: config.serialPattern, identify, onUnknownFields })
+  const people = createPeople(await loadSecret(config, store))
+  return createDecode({ serialPattern: config.serialPattern, people, onUnknownFields })
+}
+
+/** What runs in this process logs in with a token that is nowhere else. */
+function createLocalTokens() {
+  const roles = new Map<string, string>()
+  return {
+    tokenFor(role: string): string {
+      const token = randomBytes(32).toString('base64url')
+      roles.set(token, role)
+      return token
+    },
+    find({ clientId, username, password }: Credentials): Principal | null {
+      const role = username === 'api' && password !== null && roles.get(Buffer.from(password).toString())
+      return role ? { kind: 'api', id: clientId, role } : null
+    },
+  }
 }
 
 /** A device by its credential or certificate; people and programs as `api`, with a token. */

@@ -12,9 +12,18 @@
 import { randomBytes } from 'node:crypto'
 import { setTimeout as wait } from 'node:timers/promises'
 import { deciderOf } from './deciders/deciders.ts'
-import { type Decision, type Keys, NOTHING, type PendingReceipt } from './deciders/decision.ts'
+import {
+  type Decision,
+  type Keys,
+  type Moment,
+  NOTHING,
+  type PendingReceipt,
+  type ProposedWrite,
+  type RaceRules,
+} from './deciders/decision.ts'
 import type { Decode, Decoded, Inbound } from './decode.ts'
 import type { Directory } from './directory.ts'
+import { receiptsIndex } from './documents.ts'
 import { createDirectoryLoader, DIRECTORY_KEYS } from './reference/load-directory.ts'
 import type { Key } from './store/keys.ts'
 import type { Doc, Outcome, Proposal, Store } from './store/store.ts'
@@ -37,10 +46,16 @@ export interface IntakeServices {
   readonly store: Pick<Store, 'read' | 'commit' | 'range'>
   readonly decode: Decode
   readonly timezone: string
+  readonly rules: RaceRules
   /** Milliseconds since 1970. */
   readonly now: () => number
-  /** After the commit: the receipt is in the outbox, and may be sent at once. `entry` is the entry it is about. */
-  readonly onReceipt: (receipt: CommittedReceipt) => void
+  /**
+   * After the commit, before it is acknowledged: the receipt may be sent at once. Null where nobody sends receipts: then
+   * each is written to the outbox together with its entry.
+   */
+  readonly onReceipt: ((receipt: CommittedReceipt) => void) | null
+  /** After the commit: messages that may be in the outbox now. */
+  readonly onJobs: (jobs: readonly string[]) => void
   /** After each batch, for monitoring and for followers of the ledger. */
   readonly onBatch: (batch: BatchReport) => void
 }
@@ -48,6 +63,7 @@ export interface IntakeServices {
 export interface CommittedReceipt extends Omit<PendingReceipt, 'entry'> {
   /** The serial's or quarantine item's shard: where the outbox index stands. */
   readonly shard: number
+  /** The entry it is about, when that was appended just now; null: an older one, and the receipt is in the outbox. */
   readonly entry: {
     readonly entry: string
     readonly at: string
@@ -62,14 +78,16 @@ export interface BatchReport {
   readonly rounds: number
   readonly durationMs: number
   readonly committed: boolean
-  readonly kinds: Readonly<Record<Decoded['kind'], number>>
+  readonly kinds: Readonly<Partial<Record<Decoded['kind'], number>>>
 }
 
 export interface Intake {
-  /** Resolves once what the message says is committed. Rejects when that could not be done in time. */
-  accept(message: Inbound): Promise<void>
+  /** Resolves once what the message says is committed, with the decider's reply if it has one. Rejects when that could not be done in time. */
+  accept(message: Inbound): Promise<object | null>
   /** Messages not yet settled. */
   readonly pending: number
+  /** Resolves when every commit that is under way now is answered, and its receipts were handed to `onReceipt`. */
+  answered(): Promise<unknown>
   /** Resolves when nothing is pending. */
   drained(): Promise<void>
 }
@@ -78,7 +96,7 @@ export interface Intake {
 interface Waiting {
   readonly inbound: Inbound
   readonly holdUntilMs: number
-  readonly resolve: () => void
+  readonly resolve: (reply: object | null) => void
   readonly reject: (error: Error) => void
 }
 
@@ -94,7 +112,7 @@ interface Work {
 const NO_KEYS: Keys<string> = {}
 
 export function startIntake(services: IntakeServices): Intake {
-  const { store, decode, timezone, now, onReceipt, onBatch } = services
+  const { store, decode, timezone, rules, now, onReceipt, onJobs, onBatch } = services
   const waiting: Waiting[] = []
   const newToken = tokens()
   let underWay = 0
@@ -103,10 +121,10 @@ export function startIntake(services: IntakeServices): Intake {
   let before: Promise<unknown> = Promise.resolve()
   let whenDrained: PromiseWithResolvers<void> | null = null
 
-  function accept(message: Inbound): Promise<void> {
+  function accept(message: Inbound): Promise<object | null> {
     if (waiting.length >= WAITING_MESSAGES_MAX) return Promise.reject(new Error('too many messages wait'))
     pending++
-    const { promise, resolve, reject } = Promise.withResolvers<void>()
+    const { promise, resolve, reject } = Promise.withResolvers<object | null>()
     waiting.push({ inbound: message, holdUntilMs: now() + HOLD_MS, resolve, reject })
     // Later in this turn of the event loop, so that all messages of one socket read go together.
     if (waiting.length === 1) setImmediate(next)
@@ -140,8 +158,8 @@ export function startIntake(services: IntakeServices): Intake {
       failure = error as Error
     }
     await previous
-    for (const { resolve, reject } of batch) {
-      if (failure === null) resolve()
+    for (const [at, { resolve, reject }] of batch.entries()) {
+      if (failure === null) resolve(work[at]?.decision.reply ?? null)
       else reject(failure)
     }
     onBatch({
@@ -164,8 +182,15 @@ export function startIntake(services: IntakeServices): Intake {
     for (let round = 1; ; round++) {
       const docs = await readDocs(open, round, holdUntilMs)
       const proposals: Proposal[] = []
+      const again: Work[] = []
       for (const work of open) {
-        work.decision = decide(work, docs)
+        // A message before it in this batch has led it to documents that nobody has read yet.
+        if (docs.missing(followedKeys(work, docs)).length > 0) {
+          work.decision = NOTHING
+          again.push(work)
+          continue
+        }
+        work.decision = onReceipt === null ? inOutbox(decide(work, docs), now()) : decide(work, docs)
         for (const proposed of work.decision.proposals) {
           const proposal = { ...proposed, token: newToken() }
           proposals.push(proposal)
@@ -173,14 +198,19 @@ export function startIntake(services: IntakeServices): Intake {
         }
       }
       const outcomes = await holding(holdUntilMs, () => store.commit(proposals))
-      const again: Work[] = []
+      const deferred = new Set(again)
       let at = 0
       for (const work of open) {
-        const { proposals: own, receipt } = work.decision
+        if (deferred.has(work)) continue
+        const { proposals: own, receipt, jobs } = work.decision
         const outcome = own.length === 0 ? undefined : outcomes[at]
         at += own.length
-        if (outcome !== undefined && outcome.outcome !== 'committed') again.push(work)
-        else if (receipt !== null) onReceipt(committedReceipt(work.decision, outcome))
+        if (!isSettled(outcome, own[0])) {
+          again.push(work)
+          continue
+        }
+        if (jobs !== undefined && jobs.length > 0) onJobs(jobs)
+        if (receipt !== null) onReceipt?.(committedReceipt(work.decision, outcome))
       }
       if (again.length === 0) return round
       if (round === ROUNDS_MAX) throw new Error(`a decision lost ${ROUNDS_MAX} races in a row`)
@@ -206,8 +236,10 @@ export function startIntake(services: IntakeServices): Intake {
     const decider = deciderOf(decoded)
     const found = docs.of(decider.readsAgain, keys)
     if (followed !== null) docs.into(found, followed)
-    return decider.decide(decoded, found, keys, { nowMs: now(), timezone, directory: docs.directory })
+    return decider.decide(decoded, found, keys, momentOf(docs))
   }
+
+  const momentOf = ({ directory }: BatchDocs): Moment => ({ nowMs: now(), timezone, rules, directory })
 
   async function readDocs(open: readonly Work[], round: number, holdUntilMs: number): Promise<BatchDocs> {
     const wanted = new Set<Key>(DIRECTORY_KEYS)
@@ -244,11 +276,11 @@ export function startIntake(services: IntakeServices): Intake {
   function followedKeys(work: Work, docs: BatchDocs): Keys<string> {
     const { decoded, keys } = work
     const decider = deciderOf(decoded)
+    if (decider.follow === undefined) return NO_KEYS
     const found = docs.of(decider.readsAgain, keys)
     if (work.followed !== null) docs.into(found, work.followed)
-    const moment = { nowMs: now(), timezone, directory: docs.directory }
     try {
-      work.followed = decider.follow?.(decoded, found, moment) ?? null
+      work.followed = decider.follow(decoded, found, momentOf(docs))
     } catch {
       // It will throw the same when it decides, and there it is dealt with.
       work.followed = null
@@ -275,6 +307,7 @@ export function startIntake(services: IntakeServices): Intake {
     get pending() {
       return pending
     },
+    answered: () => before,
     async drained() {
       if (pending === 0) return
       whenDrained ??= Promise.withResolvers<void>()
@@ -282,6 +315,12 @@ export function startIntake(services: IntakeServices): Intake {
       whenDrained = null
     },
   }
+}
+
+/** Committed, or its own alternative was: what a held lock means has been written, and is final. */
+function isSettled(outcome: Outcome | undefined, proposed: ProposedWrite | undefined): boolean {
+  if (outcome === undefined || outcome.outcome === 'committed') return true
+  return outcome.outcome === 'held' && proposed?.otherwise?.[outcome.key] !== undefined
 }
 
 /**
@@ -329,6 +368,16 @@ class BatchDocs {
   }
 }
 
+/** The decision, with the receipt for its new entry in the outbox. */
+function inOutbox(decision: Decision, nowMs: number): Decision {
+  const { proposals, receipt } = decision
+  const [first, ...others] = proposals
+  if (first === undefined || receipt === null || receipt.entry === null) return decision
+  const name = receiptsIndex(first.shard, receipt.device)
+  const index = [...(first.index ?? []), { name, member: receipt.member, score: nowMs }]
+  return { receipt, proposals: [{ ...first, index }, ...others] }
+}
+
 function committedReceipt(decision: Decision, outcome: Outcome | undefined): CommittedReceipt {
   const { device, member, entry } = decision.receipt as PendingReceipt
   const shard = decision.proposals[0]?.shard as number
@@ -338,9 +387,9 @@ function committedReceipt(decision: Decision, outcome: Outcome | undefined): Com
   return { device, member: id, shard, entry: { entry: id, at, ...entry } }
 }
 
-function countKinds(batch: readonly Work[]): Record<Decoded['kind'], number> {
-  const kinds = { sale: 0, status: 0, health: 0, undecodable: 0 }
-  for (const { decoded } of batch) kinds[decoded.kind]++
+function countKinds(batch: readonly Work[]): Partial<Record<Decoded['kind'], number>> {
+  const kinds: Partial<Record<Decoded['kind'], number>> = {}
+  for (const { decoded } of batch) kinds[decoded.kind] = (kinds[decoded.kind] ?? 0) + 1
   return kinds
 }
 

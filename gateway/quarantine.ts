@@ -55,7 +55,7 @@ export async function replayQuarantine(
   }: {
     store: Pick<Store, 'read' | 'commit'>
     decode: Decode
-    accept: (message: Inbound) => Promise<void>
+    accept: (message: Inbound) => Promise<unknown>
   },
   id: string,
 ): Promise<ReplayResult> {

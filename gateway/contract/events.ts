@@ -18,6 +18,8 @@ export const CHANNELS = [
   'other',
 ] as const
 
+export type Channel = (typeof CHANNELS)[number]
+
 export const eventId = z
   .string()
   .min(1)

@@ -79,17 +79,35 @@ export interface SaleEntry {
 
 export type SaleFlag = 'diversion' | 'model_mismatch' | 'below_map'
 
-/** `alert.raised`: P0 to phones, P1 to the page, P2 to the daily digest. */
+/** `alert.raised`: P0 to phones, P1 to the page, P2 to the daily digest. What it is about depends on its cause. */
 export interface AlertEntry {
   tier: 'P0' | 'P1' | 'P2'
-  cause: 'duplicate_serial' | 'unknown_serial' | 'diversion' | 'model_mismatch' | 'below_map'
-  dealer: string
-  device: string
-  serial: string
-  event_id: string
+  cause: AlertCause
+  /** Of a sale: who reported it. Of a lead: who held it. */
+  dealer?: string
+  device?: string
+  serial?: string
+  event_id?: string
   /** Duplicate serial only: the other party. */
   first?: { event_id: string; dealer: string; at: string }
+  lead?: string
+  rep?: string
+  /** `cus_…` */
+  customer?: string
 }
+
+export const ALERT_CAUSES = [
+  'duplicate_serial',
+  'unknown_serial',
+  'diversion',
+  'model_mismatch',
+  'below_map',
+  'lead_unclaimed',
+  'lead_uncontacted',
+  'lead_expired',
+  'customer_needs_human',
+] as const
+export type AlertCause = (typeof ALERT_CAUSES)[number]
 
 /** `message.quarantined`: bytes that could not be decoded, other than a sale's. */
 export interface QuarantineEntry {

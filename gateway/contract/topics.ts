@@ -5,8 +5,9 @@
  *   portal topic   hub/v1/portal/{dealer}/{spend|activity|lead}
  *   bridge topic   hub/v1/bridge/{bridge}/{inbound|outbound|status}
  *   live topic     hub/v1/live/{leads|sales|alerts|devices}
+ *   internal       hub/v1/internal/{timer|sold}: what the hub tells itself; nobody else may publish there
  *
- * `portal`, `bridge` and `live` are therefore reserved: no dealer may bear these names.
+ * `portal`, `bridge`, `live` and `internal` are therefore reserved: no dealer may bear these names.
  */
 
 export const ROOT = 'hub/v1'
@@ -15,7 +16,10 @@ export const ROOT = 'hub/v1'
 export const DEVICE_UPLINKS = ['sale', 'status', 'health'] as const
 export const DEVICE_DOWNLINKS = ['receipt', 'command'] as const
 export const LIVE_FEEDS = ['leads', 'sales', 'alerts', 'devices'] as const
-export const RESERVED_DEALERS = ['portal', 'bridge', 'live'] as const
+export const RESERVED_DEALERS = ['portal', 'bridge', 'live', 'internal'] as const
+export const PORTAL_KINDS = ['spend', 'activity', 'lead'] as const
+/** Who sends what no dealer sends: forms and advertisements of the head office. */
+export const HEAD_OFFICE = 'hq'
 
 export type DeviceUplink = (typeof DEVICE_UPLINKS)[number]
 export type DeviceDownlink = (typeof DEVICE_DOWNLINKS)[number]
@@ -44,6 +48,12 @@ export function parseDeviceId(id: string): DeviceName | null {
 export const deviceTopic = (name: DeviceName, kind: DeviceUplink | DeviceDownlink): string =>
   `${ROOT}/${deviceId(name)}/${kind}`
 
+export const portalTopic = (dealer: string, kind: (typeof PORTAL_KINDS)[number]): string =>
+  `${ROOT}/portal/${dealer}/${kind}`
+
+export const INTERNAL_KINDS = ['timer', 'sold'] as const
+export const internalTopic = (kind: (typeof INTERNAL_KINDS)[number]): string => `${ROOT}/internal/${kind}`
+
 export const liveTopic = (feed: LiveFeed): string => `${ROOT}/live/${feed}`
 
 export interface DeviceTopic extends DeviceName {
@@ -56,4 +66,11 @@ export function parseDeviceTopic(topic: string): DeviceTopic | null {
   if (`${hub}/${version}` !== ROOT || kind === undefined || rest.length > 0) return null
   const name = parseDeviceId(`${dealer}/${device}`)
   return name === null ? null : { ...name, kind }
+}
+
+/** `hub/v1/bridge/{bridge}/{kind}` → its parts, or null when it is another kind of topic. */
+export function parseBridgeTopic(topic: string): { bridge: string; kind: string } | null {
+  const [hub, version, root, bridge, kind, ...rest] = topic.split('/')
+  if (`${hub}/${version}` !== ROOT || root !== 'bridge' || kind === undefined || rest.length > 0) return null
+  return bridge !== undefined && NAME_PATTERN.test(bridge) ? { bridge, kind } : null
 }

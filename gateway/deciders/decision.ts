@@ -34,6 +34,7 @@ export interface Moment {
   readonly timezone: string
   /** Dealers, reps, prices, as the imports that count have them. */
   readonly directory: Directory
+  readonly rules: RaceRules
 }
 
 export interface Decision {
@@ -41,18 +42,47 @@ export interface Decision {
   readonly proposals: readonly ProposedWrite[]
   /** The answer the sender waits for, or null. */
   readonly receipt: PendingReceipt | null
+  /** Messages that the proposals may have put into the outbox, by id. */
+  readonly jobs?: readonly string[]
+  /** What is answered to a sender who waits within the hub: the API. */
+  readonly reply?: object
+}
+
+/** Of the race; settings in milliseconds. */
+export interface RaceRules {
+  /** From an offer until it is widened. */
+  readonly claimSlaMs: number
+  /** From a claim until it is released. */
+  readonly contactSlaMs: number
+  /** A customer who comes again within this time is the same lead. */
+  readonly oneLeadMs: number
+  /** A message older than this is taken into account, but not answered. */
+  readonly staleMs: number
+  /** The bridge that writes to people who were never heard of. */
+  readonly bridge: string
+}
+
+export const DEFAULT_RACE_RULES: RaceRules = {
+  claimSlaMs: 300_000,
+  contactSlaMs: 900_000,
+  oneLeadMs: 7 * 86_400_000,
+  staleMs: 3_600_000,
+  bridge: 'meta',
 }
 
 /** A proposal before the intake gives it its token. */
 export type ProposedWrite = Omit<Proposal, 'token'>
 
-/** A receipt to be kept in the outbox until its device acknowledges it. */
+/** A receipt to be sent until its device acknowledges it. */
 export interface PendingReceipt {
   /** `{dealer}/{device}` */
   readonly device: string
   /** The member of the outbox index: see `receiptMember`. */
   readonly member: string
-  /** The entry the proposal appends; null when the receipt is about an older one. */
+  /**
+   * The entry the first proposal appends: the ledger itself leads back to this receipt. Null when it is about an older
+   * entry: then the first proposal puts it into the outbox.
+   */
   readonly entry: { readonly type: string; readonly data: object } | null
 }
 

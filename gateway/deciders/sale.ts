@@ -34,7 +34,7 @@ import {
   type Versioned,
   visibleRow,
 } from '../documents.ts'
-import { type Key, shardOfKey } from '../store/keys.ts'
+import { shardOfKey } from '../store/keys.ts'
 import { ENTRY_ID, type Json, type Writes } from '../store/store.ts'
 import {
   type Decider,
@@ -76,9 +76,8 @@ function decide(report: SaleReport, docs: Docs<Name>, keys: Keys<Name>, moment: 
   const { name, event } = report
   const { serials } = moment.directory
   const fingerprint = fingerprintOf(event)
-  const answer = { index: receiptsIndex(shardOfKey(keys.serial), deviceId(name)), score: moment.nowMs }
 
-  if (docs.rejected !== null) return replayed(report, keys, answer, docs.rejected.entry as string)
+  if (docs.rejected !== null) return replayed(report, keys, moment, docs.rejected.entry as string)
 
   if (docs.event !== null && ![fingerprint, refused(fingerprint)].includes(docs.event.value as string)) {
     const error = {
@@ -86,37 +85,30 @@ function decide(report: SaleReport, docs: Docs<Name>, keys: Keys<Name>, moment: 
       expected: 'an id used for one sale only',
       received: `${event.event_id}, which was used for another sale`,
     }
-    return reject(report, moment, keys, answer, { reason: 'invalid', errors: [error] })
+    return reject(report, moment, keys, { reason: 'invalid', errors: [error] })
   }
 
   if (docs.serial !== null) {
     const { event_id, dealer, fingerprint: soldAs } = docs.serial.value as SerialHolder
     if (event_id === event.event_id && dealer === name.dealer && soldAs === fingerprint) {
-      return replayed(report, keys, answer, docs.serial.entry as string)
+      return replayed(report, keys, moment, docs.serial.entry as string)
     }
     const first = { event_id, dealer, at: new Date(docs.serial.atMs).toISOString() }
-    return reject(report, moment, keys, answer, { reason: 'duplicate_serial', first })
+    return reject(report, moment, keys, { reason: 'duplicate_serial', first })
   }
 
   const registration = visibleRow(docs.registration?.value as Versioned<RegistrationRow> | undefined, serials)
   const isLedgerImported = serials !== null && serials.current > 0
   if (isLedgerImported && registration === null) {
-    return reject(report, moment, keys, answer, { reason: 'unknown_serial' })
+    return reject(report, moment, keys, { reason: 'unknown_serial' })
   }
-  return register(report, moment, keys, answer, registration)
-}
-
-/** Where the receipt waits until its terminal acknowledges it. */
-interface Answer {
-  readonly index: Key
-  readonly score: number
+  return register(report, moment, keys, registration)
 }
 
 function register(
   { name, event }: SaleReport,
   { directory, timezone }: Moment,
   keys: Keys<Name>,
-  answer: Answer,
   registration: RegistrationRow | null,
 ): Decision {
   const region = directory.dealer(name.dealer)?.region
@@ -153,7 +145,6 @@ function register(
           { stream: 'ledger', type: 'sale.registered', data: sale },
           ...flags.map((cause) => alert(name, event, cause)),
         ],
-        index: [{ name: answer.index, member: ENTRY_ID, score: answer.score }],
       },
       ...remember(event),
     ],
@@ -163,9 +154,8 @@ function register(
 
 function reject(
   { name, event }: SaleReport,
-  { directory }: Moment,
+  { directory, nowMs }: Moment,
   keys: Keys<Name>,
-  answer: Answer,
   refusal: Required<Pick<SaleEntry, 'reason'>> & Pick<SaleEntry, 'errors'> & { first?: FirstSale },
 ): Decision {
   const region = directory.dealer(name.dealer)?.region
@@ -182,22 +172,20 @@ function reject(
         shard: shardOfKey(keys.serial),
         once: [...said, { key: keys.rejected, value: 1 }],
         append: [{ stream: 'ledger', type: 'sale.rejected', data: sale }, ...alerts],
-        index: [
-          { name: answer.index, member: ENTRY_ID, score: answer.score },
-          { name: attemptsIndex(event.serial), member: ENTRY_ID, score: answer.score },
-        ],
+        index: [{ name: attemptsIndex(event.serial), member: ENTRY_ID, score: nowMs }],
       },
     ],
     receipt: { device: deviceId(name), member: ENTRY_ID, entry: { type: 'sale.rejected', data: sale } },
   }
 }
 
-function replayed({ name }: SaleReport, keys: Keys<Name>, answer: Answer, entry: string): Decision {
+function replayed({ name }: SaleReport, keys: Keys<Name>, { nowMs }: Moment, entry: string): Decision {
+  const device = deviceId(name)
+  const shard = shardOfKey(keys.serial)
   const member = receiptMember(entry, true)
-  const index = [{ name: answer.index, member, score: answer.score }]
   return {
-    proposals: [{ shard: shardOfKey(keys.serial), index }],
-    receipt: { device: deviceId(name), member, entry: null },
+    proposals: [{ shard, index: [{ name: receiptsIndex(shard, device), member, score: nowMs }] }],
+    receipt: { device, member, entry: null },
   }
 }
 

@@ -92,12 +92,7 @@ function decide(
         shard,
         once: [{ key, value: doc as unknown as Json }],
         append: [{ stream: 'ledger', ...entry }],
-        index: [
-          { name: quarantineIndex(shard), member: id, score: nowMs },
-          ...(device === null
-            ? []
-            : [{ name: receiptsIndex(shard, device), member: ENTRY_ID, score: nowMs }]),
-        ],
+        index: [{ name: quarantineIndex(shard), member: id, score: nowMs }],
       },
     ],
     receipt: device === null ? null : { device, member: ENTRY_ID, entry },

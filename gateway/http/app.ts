@@ -32,6 +32,7 @@ import { MONITORS, monitoringRoutes } from './routes/monitoring.ts'
 import { quarantineRoutes } from './routes/quarantine.ts'
 import { salesRoutes } from './routes/sales.ts'
 import { serialsRoutes } from './routes/serials.ts'
+import { META_WEBHOOK, metaWebhookRoutes } from './routes/webhooks-meta.ts'
 import type { App, HttpServices } from './services.ts'
 import { guardStore } from './store-guard.ts'
 
@@ -76,7 +77,7 @@ export function buildApp(services: HttpServices): App {
     timeWindow: LIMITS.windowMs,
     cache: LIMITS.addressesCounted,
     // Asked often, by machines that must not be kept waiting by who else sits behind their address.
-    allowList: (request) => MONITORS.has(request.routeOptions.url ?? ''),
+    allowList: (request) => UNCOUNTED.has(request.routeOptions.url ?? ''),
     errorResponseBuilder: (_request, { max, after }) =>
       new Problem(429, `More than ${max} requests; try again in ${after}`),
   })
@@ -95,9 +96,13 @@ export function buildApp(services: HttpServices): App {
     ledgerRoutes(app, store)
     devicesRoutes(app, store, services)
     quarantineRoutes(app, store, services)
+    if (services.bridges.meta !== null) metaWebhookRoutes(app, services.bridges.meta)
   })
   return app
 }
+
+/** A provider posts as often as customers write. */
+const UNCOUNTED: ReadonlySet<string> = new Set([...MONITORS, META_WEBHOOK])
 
 function watch({ store, broker, metrics, projector, log }: HttpServices): Readiness {
   return watchReadiness({

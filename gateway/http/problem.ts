@@ -13,7 +13,7 @@ import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify'
 import { hasZodFastifySchemaValidationErrors } from 'fastify-type-provider-zod'
 import { z } from 'zod'
 import { type FieldError, fieldError } from '../contract/receipts.ts'
-import { explain } from '../decode.ts'
+import { explain } from '../decode/fields.ts'
 
 export const PROBLEM_TYPE = 'application/problem+json'
 

@@ -7,6 +7,8 @@ import type {
   RawServerDefault,
 } from 'fastify'
 import type { ZodTypeProvider } from 'fastify-type-provider-zod'
+import type { Bridges } from '../bridges/open.ts'
+import type { Inbound } from '../decode.ts'
 import type { ReplayResult } from '../quarantine.ts'
 import type { Store } from '../store/store.ts'
 import type { Monitoring } from './monitoring.ts'
@@ -26,6 +28,10 @@ export interface HttpServices {
     readonly state: { readonly ok: boolean; readonly lastError: { readonly message: string } | null }
   }
   readonly monitoring: Pick<Monitoring, 'figures' | 'text' | 'contentType'>
+  /** Whose webhooks come in by HTTP; null: not in the settings. */
+  readonly bridges: Pick<Bridges, 'meta' | 'qontak'>
+  /** The one way in, for what comes by HTTP: resolves after the commit, with the decider's reply. */
+  readonly accept: (message: Inbound) => Promise<object | null>
   /** Takes a quarantined message once more through the intake. Rejects when that could not be done now. */
   readonly replay: (id: string) => Promise<ReplayResult>
   /** In which people read instants. */

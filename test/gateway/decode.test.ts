@@ -1,11 +1,15 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
+import { createPeople } from '../../gateway/customers.ts'
 import { createDecode } from '../../gateway/decode.ts'
 
 let unknown = 0
 const decode = createDecode({
   serialPattern: /^[A-Z0-9]{6,32}$/,
-  identify: (phone) => (phone.startsWith('+62') ? { id: 'cus_x', phone } : null),
+  people: {
+    ...createPeople('a secret'),
+    byPhone: (phone) => (phone.startsWith('+62') ? { id: 'cus_x', phone } : null),
+  },
   onUnknownFields: (count) => {
     unknown += count
   },

@@ -1,6 +1,8 @@
 import fc from 'fast-check'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import type { Entry, SaleEntry } from '../../gateway/contract/ledger.ts'
+import { createPeople } from '../../gateway/customers.ts'
+import { DEFAULT_RACE_RULES } from '../../gateway/deciders/decision.ts'
 import { createDecode } from '../../gateway/decode.ts'
 import { receiptsIndex, referenceKey, registrationKey } from '../../gateway/documents.ts'
 import { type CommittedReceipt, type Intake, startIntake } from '../../gateway/intake.ts'
@@ -11,7 +13,7 @@ import { temporaryFolder } from '../support/temporary-folder.ts'
 
 const decode = createDecode({
   serialPattern: /^[A-Z0-9]{6,32}$/,
-  identify: () => null,
+  people: { ...createPeople('a secret'), byPhone: () => null },
   onUnknownFields: () => {},
 })
 
@@ -32,6 +34,8 @@ function hub(over: Pick<Store, 'read' | 'commit' | 'range'> = store, now: () => 
     store: over,
     decode,
     timezone: 'Asia/Jakarta',
+    rules: DEFAULT_RACE_RULES,
+    onJobs: () => {},
     now,
     onReceipt: (receipt) => receipts.push(receipt),
     onBatch: () => {},

@@ -12,6 +12,7 @@ export function startIntake(services: IntakeServices): ReturnType<typeof startRe
     },
     async accept(message) {
       intake.accept(message).catch(() => {})
+      return null
     },
   }
 }

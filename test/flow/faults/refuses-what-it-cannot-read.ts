@@ -12,7 +12,7 @@ export function startIntake(services: IntakeServices): ReturnType<typeof startRe
     },
     async accept(message) {
       if (services.decode(message).kind === 'undecodable') throw new Error('this cannot be read')
-      await intake.accept(message)
+      return await intake.accept(message)
     },
   }
 }

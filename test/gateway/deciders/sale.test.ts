@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import type { SaleEntry } from '../../../gateway/contract/ledger.ts'
-import type { Decision } from '../../../gateway/deciders/decision.ts'
+import { DEFAULT_RACE_RULES, type Decision } from '../../../gateway/deciders/decision.ts'
 import { dayOf, fingerprintOf, priceOn, saleDecider } from '../../../gateway/deciders/sale.ts'
 import type { DecodedSale } from '../../../gateway/decode.ts'
 import { createDirectory } from '../../../gateway/directory.ts'
@@ -53,7 +53,7 @@ function decide(docs: Record<string, Doc>, sale = event): Decision {
     prices: new Map(prices && [['volt', prices]]),
     serials: (docs[referenceKey('serials')]?.value as ReferenceDoc | undefined) ?? null,
   })
-  const moment = { nowMs: 1, timezone: 'Asia/Jakarta', directory }
+  const moment = { nowMs: 1, timezone: 'Asia/Jakarta', directory, rules: DEFAULT_RACE_RULES }
   return saleDecider.decide(report, found as Parameters<typeof saleDecider.decide>[1], keys, moment)
 }
 

@@ -1,7 +1,8 @@
 /** The HTTP side over a real store and a real intake, without a port: what is said is committed, then asked for. */
 import type { LightMyRequestResponse } from 'fastify'
 import { pino } from 'pino'
-import { createIdentify } from '../../../gateway/customers.ts'
+import { createPeople } from '../../../gateway/customers.ts'
+import { DEFAULT_RACE_RULES } from '../../../gateway/deciders/decision.ts'
 import { createDecode } from '../../../gateway/decode.ts'
 import { buildApp } from '../../../gateway/http/app.ts'
 import { createMonitoring } from '../../../gateway/http/monitoring.ts'
@@ -27,15 +28,17 @@ export function openHttpHub(store: Store, overrides: Partial<HttpServices> = {})
   const log = pino({ level: 'silent' })
   const decode = createDecode({
     serialPattern: /^[A-Z0-9]{6,32}$/,
-    identify: createIdentify('a secret of the tests'),
+    people: createPeople('a secret of the tests'),
     onUnknownFields: () => {},
   })
   const intake = startIntake({
     store,
     decode,
     timezone: 'Asia/Jakarta',
+    rules: DEFAULT_RACE_RULES,
+    onJobs: () => {},
     now: Date.now,
-    onReceipt: () => {},
+    onReceipt: null,
     onBatch: (batch) => monitoring.observeBatch(batch),
   })
   const projector = {
@@ -58,6 +61,8 @@ export function openHttpHub(store: Store, overrides: Partial<HttpServices> = {})
     metrics: { ping: async () => {} },
     projector,
     monitoring,
+    bridges: { meta: null, qontak: null },
+    accept: intake.accept,
     replay: (id) => replayQuarantine({ store, decode, accept: intake.accept }, id),
     timezone: 'Asia/Jakarta',
     log,
@@ -77,12 +82,13 @@ export function openHttpHub(store: Store, overrides: Partial<HttpServices> = {})
     app,
     connected,
     token,
-    say: (device, kind, payload) =>
-      intake.accept({
+    async say(device, kind, payload) {
+      await intake.accept({
         topic: `hub/v1/${device}/${kind}`,
         sender: device,
         payload: Buffer.from(typeof payload === 'string' ? payload : JSON.stringify(payload)),
-      }),
+      })
+    },
     get: async (url, role = 'admin') => app.inject({ method: 'GET', url, headers: await headersOf(role) }),
     post: async (url, role) => app.inject({ method: 'POST', url, headers: await headersOf(role) }),
     [Symbol.asyncDispose]: async () => {

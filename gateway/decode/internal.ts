@@ -1,0 +1,52 @@
+/**
+ * What the hub tells itself, by the one way that everything takes: a timer is due, a sale belongs to a lead. No outsider
+ * may publish there (`broker/access.ts`), so what does not decode is a fault of the hub's own, and is kept in quarantine.
+ */
+import { z } from 'zod'
+import { internalTopic } from '../contract/topics.ts'
+import { type Decoded, type Inbound, undecodable } from '../decode.ts'
+import { TIMERS } from '../race-documents.ts'
+import { explain, parseJson } from './fields.ts'
+
+const timer = z.object({ timer: z.enum(TIMERS), lead: z.string(), n: z.number().int() })
+export interface TimerDue extends z.infer<typeof timer> {
+  readonly kind: 'timer'
+}
+
+const sold = z.object({
+  sale: z.string().describe('Entry of the sale'),
+  serial: z.string(),
+  dealer: z.string(),
+  lead_id: z.string().nullable(),
+  customer: z.string().nullable(),
+})
+export interface Sold extends z.infer<typeof sold> {
+  readonly kind: 'sold'
+}
+
+const SCHEMAS: Readonly<Record<string, { kind: 'timer' | 'sold'; schema: z.ZodType }>> = {
+  [internalTopic('timer')]: { kind: 'timer', schema: timer },
+  [internalTopic('sold')]: { kind: 'sold', schema: sold },
+}
+const BYTES_MAX = 4096
+
+/** @returns null when the topic is none of these */
+export function decodeInternal(inbound: Inbound): Decoded | null {
+  const found = SCHEMAS[inbound.topic]
+  if (found === undefined) return null
+  const parsed = parseJson(inbound.payload, BYTES_MAX)
+  if (parsed.error !== null) return undecodable(inbound, [parsed.error])
+  const result = found.schema.safeParse(parsed.value)
+  if (result.success) return { kind: found.kind, ...(result.data as object) } as TimerDue | Sold
+  return undecodable(
+    inbound,
+    result.error.issues.map((issue) => explain(issue, parsed.value)),
+  )
+}
+
+/** The message that a timer of this index member makes. */
+export const internalMessage = (kind: 'timer' | 'sold', body: object): Inbound => ({
+  topic: internalTopic(kind),
+  sender: 'hub',
+  payload: Buffer.from(JSON.stringify(body)),
+})
