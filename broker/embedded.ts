@@ -120,6 +120,9 @@ export async function openEmbeddedBroker(options: EmbeddedBrokerOptions): Promis
     acceptWebSocket: listeners.acceptWebSocket,
     connectLocal() {
       const [ours, theirs] = duplexPair()
+      // Unlike a socket's, one end of a pair does not hear when the other is destroyed.
+      ours.once('close', () => theirs.destroy())
+      theirs.once('close', () => ours.destroy())
       enter({ stream: ours, address: 'local', certificateName: null, loggedIn: () => {} })
       return theirs
     },

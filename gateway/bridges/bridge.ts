@@ -152,8 +152,8 @@ export function connectBridge({
     if (gone !== client) return
     client = null
     isConnected = false
-    gone.end(true)
     for (const { fail } of pending) fail('the connection to the hub was lost')
+    gone.end(true)
     if (isClosed) return
     const delayMs = Math.min(RETRY_MAX_MS, RETRY_FIRST_MS * 2 ** failures++) * (0.5 + Math.random() / 2)
     log.warn(
@@ -216,10 +216,13 @@ export function connectBridge({
     if (retry !== null) clearTimeout(retry)
     const last = client
     if (last === null) return
-    const timer = setTimeout(() => last.stream.destroy(), CLOSE_TIMEOUT_MS)
-    await Promise.all([...pending].map(({ settled }) => settled))
-    await last.endAsync(!isConnected)
+    const { promise: timedOut, resolve: giveUp } = Promise.withResolvers<void>()
+    const timer = setTimeout(giveUp, CLOSE_TIMEOUT_MS)
+    await Promise.race([Promise.all([...pending].map(({ settled }) => settled)), timedOut])
+    // The library would wait for PUBACKs that may never come, or for the end of a stream that has ended.
+    await Promise.race([last.endAsync(!isConnected || pending.size > 0), timedOut])
     clearTimeout(timer)
+    last.stream.destroy()
   }
 }
 
