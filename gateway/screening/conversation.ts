@@ -280,6 +280,7 @@ function afterEnd(known: Conversation, heard: Heard, message: CustomerMessage, a
   if (wishIn(text) === 'stop') return end(conversation, { kind: 'declined' }, texts.stopped, message, at)
   const over: Turn = { conversation, say: null, result: { kind: 'over' } }
   if (known.last_words === 2 || heard.kind === 'nothing' || isStale(message, at)) return over
+  if (wasSentBefore(known, message)) return over
   if (known.last_words === 1 && isCourtesy(text)) return over
   const closing = known.step === 'screened' ? screenedText(known) : texts.human
   const body = known.last_words === 1 ? texts.passedOn : `${texts.late} ${closing}`
@@ -296,8 +297,7 @@ function afterRefusal(known: Conversation, heard: Heard, message: CustomerMessag
   const text = heard.kind === 'text' ? heard.text : ''
   const isFarewell = wishIn(text) === 'stop' || consentIn(text) === false || isCourtesy(text)
   const isLateTap = heard.kind === 'tap' && !(heard.tap.question === 'consent' && heard.tap.value === 'yes')
-  const wasSentBefore = time(message.at) <= time(known.last_inbound_at)
-  if (isFarewell || isLateTap || wasSentBefore || heard.kind === 'nothing')
+  if (isFarewell || isLateTap || wasSentBefore(known, message) || heard.kind === 'nothing')
     return { conversation: afterMessage(known, message), say: null, result: { kind: 'over' } }
   return goOn(begin(message, known), heard, message, at)
 }
@@ -308,6 +308,10 @@ const time = (instant: string): number => Date.parse(instant)
 
 const isStale = ({ at: sentAt }: CustomerMessage, { now, staleAfterMs }: TurnContext): boolean =>
   now - time(sentAt) > staleAfterMs
+
+/** A repeat, or one that was overtaken. */
+const wasSentBefore = ({ last_inbound_at }: Conversation, { at: sentAt }: CustomerMessage): boolean =>
+  time(sentAt) <= time(last_inbound_at)
 
 const afterMessage = (known: Conversation, { at: sentAt }: CustomerMessage): Conversation => ({
   ...known,

@@ -174,7 +174,7 @@ export function numberIn(text: string): number | null {
   return match === null ? null : Number(match[1])
 }
 
-/** The offered choice whose title was typed, as it is or with a slip. */
+/** The offered choice whose title was typed: as it is, with a slip, or words that only that title has. */
 export function titleIn<Offered extends { readonly title: string }>(
   text: string,
   offered: readonly Offered[],
@@ -184,5 +184,8 @@ export function titleIn<Offered extends { readonly title: string }>(
   const exact = offered.find(({ title }) => joined(title) === typed)
   if (exact !== undefined) return exact
   const near = offered.filter(({ title }) => slips(typed, joined(title)) !== null)
-  return near.length === 1 ? (near[0] as Offered) : null
+  if (near.length === 1) return near[0] as Offered
+  const words = withoutFillers(text)
+  const partly = offered.filter(({ title }) => words.every((word) => wordsOf(title).includes(word)))
+  return words.length > 0 && partly.length === 1 ? (partly[0] as Offered) : null
 }
