@@ -3,6 +3,7 @@ import { MESSAGE_LIMITS, type MessageContent } from '../contract/bridge.ts'
 import type { TapRefusal } from '../contract/leads.ts'
 import type { Language } from '../documents.ts'
 import type { LeadDoc, PersonDoc } from '../race-documents.ts'
+import { TEXTS } from '../screening/texts.ts'
 
 /** Names of the templates to be registered with WhatsApp; `docs/whatsapp.md` has their texts. */
 export const TEMPLATES = { offer: 'lead_offer', screening: 'lead_screening' } as const
@@ -16,6 +17,8 @@ export const outcomeChoice = (outcome: Outcome, lead: string): string => `${outc
 
 const text = (body: string): MessageContent => ({ kind: 'text', body: cut(body, MESSAGE_LIMITS.textBody) })
 const cut = (body: string, max: number): string => (body.length > max ? `${body.slice(0, max - 1)}…` : body)
+/** The screening's word for an answer. */
+const wordFor = (words: Readonly<Record<string, string>>, answer: string): string => words[answer] ?? answer
 const clip = (value: string | null, max: number): string | null => (value === null ? null : cut(value, max))
 
 const WORDS = {
@@ -130,8 +133,8 @@ export function winnerContent(
     person?.email ? `${words.email}: ${person.email}` : null,
     `${words.area}: ${cut(lead.place.area, 64)}`,
     `${words.model}: ${clip(lead.model, 64) ?? words.anyModel}`,
-    lead.intent === null ? null : `${words.intent}: ${lead.intent}`,
-    lead.when === null ? null : `${words.when}: ${lead.when}`,
+    lead.intent === null ? null : `${words.intent}: ${wordFor(TEXTS[language].intents, lead.intent)}`,
+    lead.when === null ? null : `${words.when}: ${wordFor(TEXTS[language].times, lead.when)}`,
     said === null ? null : `${words.message}: ${cut(said, 300)}`,
     words.callSoon(Math.round(contactSlaMs / 60_000)),
   ]
