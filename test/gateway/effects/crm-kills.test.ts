@@ -19,7 +19,7 @@ it('a CRM is told everything at least once, under the same id and in order per l
   const random = mulberry32(seedOfRun())
   const { path: dataDir } = temporaryFolder('crm-kills')
   let hub: ChildProcess
-  let exited: Promise<unknown>
+  let exited: Promise<unknown> = Promise.resolve()
   let lives = 0
   let killAfter = Number.POSITIVE_INFINITY
   await using receiver = await openReceiver(async (_, response) => {
