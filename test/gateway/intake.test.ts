@@ -68,16 +68,52 @@ async function ledger(): Promise<Entry<SaleEntry>[]> {
 const salesOf = async (eventId: string) =>
   (await ledger()).filter(({ type, data }) => type.startsWith('sale.') && data.event_id === eventId)
 
+const outboxOf = (device: string) =>
+  store.range(
+    SHARDS.map((shard) => receiptsIndex(shard, device)),
+    { limit: 10 },
+  )
+
 describe('the intake', () => {
-  it('has the sale in the ledger, and its receipt in the outbox, when it acknowledges', async () => {
+  it('has the sale in the ledger, and has handed on its receipt, when it acknowledges', async () => {
     const { intake, receipts } = hub()
     const body = sale()
-    await intake.accept(message(body, 'D1/outbox'))
+    await intake.accept(message(body, 'D1/handed-on'))
     const [entry] = await salesOf(body.event_id)
     expect(entry).toMatchObject({ type: 'sale.registered', data: { serial: body.serial, dealer: 'D1' } })
-    const names = SHARDS.map((shard) => receiptsIndex(shard, 'D1/outbox'))
-    expect(await store.range(names, { limit: 10 })).toMatchObject([{ member: entry?.entry }])
-    expect(receipts).toMatchObject([{ device: 'D1/outbox', entry: { type: 'sale.registered' } }])
+    expect(receipts).toMatchObject([
+      { device: 'D1/handed-on', member: entry?.entry, entry: { type: 'sale.registered' } },
+    ])
+    expect(await outboxOf('D1/handed-on')).toEqual([])
+  })
+
+  it.each([
+    ['registered', sale()],
+    ['rejected', { ...sale(), price: 'much' }],
+  ])('has the receipt of what is %s in the outbox when nobody here sends receipts', async (outcome, body) => {
+    const intake = startIntake({
+      store,
+      decode,
+      timezone: 'Asia/Jakarta',
+      rules: DEFAULT_RACE_RULES,
+      onJobs: () => {},
+      now: Date.now,
+      onReceipt: null,
+      onBatch: () => {},
+    })
+    await intake.accept(message(body, `D1/${outcome}`))
+    const [entry] = await salesOf(body.event_id)
+    expect(entry).toMatchObject({ type: `sale.${outcome}` })
+    expect(await outboxOf(`D1/${outcome}`)).toMatchObject([{ member: entry?.entry }])
+  })
+
+  it('has the receipt for an older entry in the outbox, whoever sends it', async () => {
+    const { intake, receipts } = hub()
+    const body = sale()
+    await intake.accept(message(body, 'D1/again'))
+    await intake.accept(message(body, 'D1/again'))
+    expect(receipts).toMatchObject([{ entry: {} }, { entry: null }])
+    expect(await outboxOf('D1/again')).toMatchObject([{ member: receipts[1]?.member }])
   })
 
   it('registers a serial once when two terminals sell it in one batch, and tells the other who was first', async () => {

@@ -1,11 +1,14 @@
 /** A hub that comes as far as the PUBACK: nothing that follows a commit is done, neither receipts nor figures. */
 import { type ProjectorOptions, startProjector as startRealProjector } from '../../../analytics/projector.ts'
-import { type IntakeServices, startIntake as startRealIntake } from '../../../gateway/intake.ts'
+import {
+  type ReceiptServices,
+  startReceipts as startRealReceipts,
+} from '../../../gateway/effects/receipts.ts'
 
-export * from '../../../gateway/intake.ts'
+const never = (): Promise<never> => new Promise(() => {})
 
-export const startIntake = (services: IntakeServices): ReturnType<typeof startRealIntake> =>
-  startRealIntake({ ...services, onReceipt: () => {}, onBatch: () => {} })
+export const startReceipts = (services: ReceiptServices): ReturnType<typeof startRealReceipts> =>
+  startRealReceipts({ ...services, deliver: never, store: { ...services.store, commit: never } })
 
 export const startProjector = (options: ProjectorOptions): ReturnType<typeof startRealProjector> =>
   startRealProjector({

@@ -15,7 +15,7 @@ const FAULTS = {
   'acknowledges-first': { replace: { 'gateway/intake.ts': file('acknowledges-first') } },
   'acknowledges-and-no-more': {
     replace: {
-      'gateway/intake.ts': file('acknowledges-and-no-more'),
+      'gateway/effects/receipts.ts': file('acknowledges-and-no-more'),
       'analytics/projector.ts': file('acknowledges-and-no-more'),
     },
   },

@@ -1,6 +1,8 @@
 import { setImmediate as turn } from 'node:timers/promises'
-import { expect, it, onTestFinished } from 'vitest'
+import { expect, it, onTestFinished, vi } from 'vitest'
 import type { Receipt } from '../../../gateway/contract/receipts.ts'
+import { createPeople } from '../../../gateway/customers.ts'
+import { DEFAULT_RACE_RULES } from '../../../gateway/deciders/decision.ts'
 import { createDecode } from '../../../gateway/decode.ts'
 import { receiptsIndex } from '../../../gateway/documents.ts'
 import { type ReceiptServices, startReceipts } from '../../../gateway/effects/receipts.ts'
@@ -13,7 +15,7 @@ import { until } from '../../support/until.ts'
 
 const decode = createDecode({
   serialPattern: /^[A-Z0-9]{6,32}$/,
-  identify: (phone) => ({ id: 'cus_1', phone }),
+  people: { ...createPeople('a secret'), byPhone: (phone) => ({ id: 'cus_1', phone }) },
   onUnknownFields: () => {},
 })
 
@@ -22,17 +24,19 @@ let count = 0
 const newDevice = () => `D1/device-${++count}`
 const mailboxOf = (device: string) => `hub/v1/${device}/receipt`
 
-/** Commits sales of a device; their receipts are in the outbox. */
+/** Commits sales of a device; their receipts are handed on, or else in the outbox. */
 async function sell(
   store: Store,
   device: string,
   sales: object[],
-  onReceipt: (receipt: CommittedReceipt) => void = () => {},
+  onReceipt: ((receipt: CommittedReceipt) => void) | null = null,
 ): Promise<void> {
   const intake = startIntake({
     store,
     decode,
     timezone: 'Asia/Jakarta',
+    rules: DEFAULT_RACE_RULES,
+    onJobs: () => {},
     now: Date.now,
     onReceipt,
     onBatch: () => {},
@@ -54,7 +58,7 @@ const waitingFor = (store: Store, device: string) =>
 
 /** Stopped when the test is finished. */
 function start(store: ReceiptServices['store'], deliver: ReceiptServices['deliver']) {
-  const receipts = startReceipts({ store, deliver, log: { warn() {} } })
+  const receipts = startReceipts({ store, deliver, onLate() {}, log: { warn() {} } })
   onTestFinished(() => receipts.stop())
   return receipts
 }
@@ -77,14 +81,83 @@ function connected(window = 100) {
 }
 
 describeOnBothStores('receipts', (store) => {
-  it('of sales that are committed now go to the device at once, and leave the outbox when it acknowledged', async () => {
+  it('of sales that are committed now go to the device at once, and never see the outbox', async () => {
     const device = newDevice()
     const sales = salesOf(3)
     const { received, deliver } = connected()
-    const receipts = start(store(), deliver)
+    const commit = vi.fn<Store['commit']>((proposals) => store().commit(proposals))
+    const receipts = start({ ...store(), commit }, deliver)
     await sell(store(), device, sales, (receipt) => receipts.send(receipt))
-    await until('the outbox is empty', async () => (await waitingFor(store(), device)).length === 0)
+    expect(await waitingFor(store(), device)).toEqual([])
+    await receipts.settled()
     expect(received.map(({ event_id }) => event_id).sort()).toEqual(sales.map((sale) => sale.event_id).sort())
+    expect(commit).not.toHaveBeenCalled()
+  })
+
+  it('of sales that are committed now wait in the outbox for a device that is not here', async () => {
+    const device = newDevice()
+    const receipts = start(store(), async () => 'absent')
+    await sell(store(), device, salesOf(3), (receipt) => receipts.send(receipt))
+    await receipts.settled()
+    expect(await waitingFor(store(), device)).toHaveLength(3)
+  })
+
+  it('that a device does not acknowledge soon are in the outbox too, and sent no second time meanwhile', async () => {
+    const device = newDevice()
+    const acknowledgement = Promise.withResolvers<'delivered'>()
+    const deliver = vi.fn(() => acknowledgement.promise)
+    const entry = vi.fn<Store['entry']>((stream, id) => store().entry(stream, id))
+    const receipts = start({ ...store(), entry }, deliver)
+    await sell(store(), device, salesOf(2), (receipt) => receipts.send(receipt))
+    await receipts.settled()
+    expect(await waitingFor(store(), device)).toHaveLength(2)
+    receipts.listening(mailboxOf(device))
+    await until('the outbox was read', () => entry.mock.settledResults.length === 2)
+    await turn()
+    acknowledgement.resolve('delivered')
+    await until('the outbox is empty', async () => (await waitingFor(store(), device)).length === 0)
+    expect(deliver).toHaveBeenCalledTimes(2)
+  })
+
+  it('that are on their way when the hub is told to stop are in the outbox when it has stopped', async () => {
+    const device = newDevice()
+    const receipts = start(store(), () => new Promise(() => {}))
+    await sell(store(), device, salesOf(3), (receipt) => receipts.send(receipt))
+    expect(receipts.isSettled).toBe(false)
+    await receipts.stop()
+    expect(receipts.isSettled).toBe(true)
+    expect(await waitingFor(store(), device)).toHaveLength(3)
+  })
+
+  it('reach the outbox late when the store is away meanwhile, and then it is told', async () => {
+    vi.useFakeTimers({ toFake: ['Date'] })
+    onTestFinished(() => {
+      vi.useRealTimers()
+    })
+    const device = newDevice()
+    const onLate = vi.fn()
+    const failing: ReceiptServices['store'] = {
+      ...store(),
+      async commit(proposals) {
+        if (Date.now() < backAtMs) {
+          vi.setSystemTime(Date.now() + 4000)
+          throw new Error('away')
+        }
+        return store().commit(proposals)
+      },
+    }
+    const backAtMs = Date.now() + 6000
+    const receipts = startReceipts({
+      store: failing,
+      deliver: async () => 'absent',
+      onLate,
+      log: { warn() {} },
+    })
+    onTestFinished(() => receipts.stop())
+    await sell(store(), device, salesOf(1), (receipt) => receipts.send(receipt))
+    await receipts.settled()
+    expect(await waitingFor(store(), device)).toHaveLength(1)
+    expect(onLate).toHaveBeenCalled()
   })
 
   it('that wait for a device are all delivered when it subscribes, however small its window, each once', async () => {
