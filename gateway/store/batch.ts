@@ -2,19 +2,22 @@
  * The form in which proposals travel to a driver's interpreter (`redis.lua`, `sqlite-worker.ts`) and its answers come
  * back. Texts are serialised once, here; the interpreters only move them.
  *
- *   keys      every key the batch touches, once each                          (KEYS of the script)
+ *   keys      every key the batch touches, once each: documents (and locks), then the others   (KEYS of the script)
  *   texts     document values, entry bodies, index members, scores, tokens    (ARGV[2 …])
  *   control   numbers only: which key, which text, in what role; positions count from 1, 0 means none   (ARGV[1])
  *
- *   control   streams, proposals
- *   streams   count, then each: stream key, head key, lane, entries to keep (0: all)
+ *   control   streams, documents, proposals
+ *   streams   count, then each: stream key (other), head key (other), lane, entries to keep (0: all)
+ *   documents count
  *   proposals count, then each: position of the next one, token text,
- *               locks    count, then each: key, value text, equal is mine (0|1), position of the writes instead (0)
- *               checks   count, then each: key, version
+ *               locks    count, then each: document, value text, equal is mine (0|1), position of the writes instead (0)
+ *               checks   count, then each: document, version
  *               writes   what to do; behind it, the writes instead, where locks point
  *   writes    appends  count, then each: stream, body text
- *             sets     count, then each: key, value text (0: remove)
- *             indexes  count, then each: name key, member text (0: the new entry's id), score text (0: remove)
+ *             sets     count, then each: document, value text (0: remove)
+ *             indexes  count, then each: name key (other), member text (0: the new entry's id), score text (0: remove)
+ *
+ * Documents and other keys are counted each by themselves: the nth other key stands n behind the last document.
  *
  * It is flat because an interpreter spends more on taking nested control apart than on the work itself.
  *
@@ -46,27 +49,19 @@ export const PING: readonly Proposal[] = SHARDS.map((shard) => ({
 const NONE: readonly never[] = []
 
 export function encodeBatch(proposals: readonly Proposal[]): Batch {
-  const keys: Key[] = []
-  const keyPositions = new Map<Key, number>()
+  const documents = new Positions()
+  const others = new Positions()
   const texts: string[] = []
   const streams: number[] = []
   const streamPositions = new Map<Key, number>()
 
-  const key = (name: Key): number => {
-    let position = keyPositions.get(name)
-    if (position === undefined) {
-      position = keys.push(name)
-      keyPositions.set(name, position)
-    }
-    return position
-  }
   const text = (value: string): number => texts.push(value)
   const streamAt = (stream: Stream, shard: Shard): number => {
     const name = streamKey(stream, shard)
     let position = streamPositions.get(name)
     if (position === undefined) {
       const keep = stream === 'telemetry' ? TELEMETRY_LANE_ENTRIES : 0
-      position = streams.push(key(name), key(headKey(stream, shard)), shard, keep) / 4
+      position = streams.push(others.of(name), others.of(headKey(stream, shard)), shard, keep) / 4
       streamPositions.set(name, position)
     }
     return position
@@ -86,11 +81,15 @@ export function encodeBatch(proposals: readonly Proposal[]): Batch {
     }
     body.push(set.length)
     for (const { key: name, value } of set) {
-      body.push(key(name), value === null ? 0 : text(JSON.stringify(value)))
+      body.push(documents.of(name), value === null ? 0 : text(JSON.stringify(value)))
     }
     body.push(index.length)
     for (const { name, member, score } of index) {
-      body.push(key(name), member === ENTRY_ID ? 0 : text(member), score === null ? 0 : text(String(score)))
+      body.push(
+        others.of(name),
+        member === ENTRY_ID ? 0 : text(member),
+        score === null ? 0 : text(String(score)),
+      )
     }
   }
   for (const proposal of proposals) {
@@ -99,13 +98,13 @@ export function encodeBatch(proposals: readonly Proposal[]): Batch {
     body.push(text(proposal.token), once.length)
     const instead: { at: number; writes: Writes }[] = []
     for (const { key: name, value, equalIsMine } of once) {
-      body.push(key(name), text(JSON.stringify(value)), equalIsMine ? 1 : 0)
+      body.push(documents.of(name), text(JSON.stringify(value)), equalIsMine ? 1 : 0)
       const writes = otherwise?.[name]
       if (writes === undefined) body.push(0)
       else instead.push({ at: pushPosition(), writes })
     }
     body.push(check.length)
-    for (const { key: name, version } of check) body.push(key(name), version)
+    for (const { key: name, version } of check) body.push(documents.of(name), version)
     pushWrites(proposal, shard)
     for (const { at, writes } of instead) {
       body[at] = body.length
@@ -114,11 +113,26 @@ export function encodeBatch(proposals: readonly Proposal[]): Batch {
     body[next] = body.length
   }
 
-  const control = [streams.length / 4, ...streams, proposals.length]
+  const control = [streams.length / 4, ...streams, documents.keys.length, proposals.length]
   const shift = control.length + 1
   for (const at of positionsToShift) body[at] = (body[at] as number) + shift
   for (const number of body) control.push(number)
-  return { keys, texts, control }
+  return { keys: [...documents.keys, ...others.keys], texts, control }
+}
+
+/** Keys, once each, and where each stands, counted from 1. */
+class Positions {
+  readonly keys: Key[] = []
+  readonly #positions = new Map<Key, number>()
+
+  of(key: Key): number {
+    let position = this.#positions.get(key)
+    if (position === undefined) {
+      position = this.keys.push(key)
+      this.#positions.set(key, position)
+    }
+    return position
+  }
 }
 
 /**

@@ -52,15 +52,17 @@ export async function openRedisStore({ url, onState = () => {} }: RedisStoreOpti
 
   async function run(proposals: readonly Proposal[]): Promise<Outcome[]> {
     const batch = encodeBatch(proposals)
-    const args = [batch.keys.length, ...batch.keys, JSON.stringify(batch.control), ...batch.texts]
+    const args = [batch.keys.length, ...batch.keys, encodeNumbers(batch.control), ...batch.texts]
     let answers: unknown
     try {
-      answers = await client.evalsha(scriptSha, ...(args as [number, ...string[]]))
+      answers = await client.evalsha(scriptSha, ...(args as [number, ...(string | Buffer)[]]))
     } catch (error) {
       if (!(error as Error).message.startsWith('NOSCRIPT')) throw failed('commit', error)
-      answers = await client.eval(script, ...(args as [number, ...string[]])).catch((cause: unknown) => {
-        throw failed('commit', cause)
-      })
+      answers = await client
+        .eval(script, ...(args as [number, ...(string | Buffer)[]]))
+        .catch((cause: unknown) => {
+          throw failed('commit', cause)
+        })
     }
     return (answers as string[]).map((answer) => decodeOutcome(answer, batch.keys))
   }
@@ -300,6 +302,29 @@ function build(url: string): Redis | Cluster {
     lazyConnect: true,
     clusterRetryStrategy: (attempt) => Math.min(50 * 2 ** Math.min(attempt, 10), 1000),
   })
+}
+
+/** Whole numbers up to 32 bits as a MessagePack array: Redis takes it apart several times faster than JSON. */
+function encodeNumbers(numbers: readonly number[]): Buffer {
+  const bytes = Buffer.allocUnsafe(5 + numbers.length * 5)
+  bytes[0] = 0xdd
+  bytes.writeUInt32BE(numbers.length, 1)
+  let at = 5
+  for (const number of numbers) {
+    if (number < 0x80) {
+      bytes[at++] = number
+    } else if (number < 0x1_0000) {
+      bytes[at] = 0xcd
+      bytes[at + 1] = number >> 8
+      bytes[at + 2] = number & 0xff
+      at += 3
+    } else {
+      bytes[at] = 0xce
+      bytes.writeUInt32BE(number, at + 1)
+      at += 5
+    }
+  }
+  return bytes.subarray(0, at)
 }
 
 /** Without credentials; several hosts are no valid URL. */

@@ -100,14 +100,16 @@ function interpret({
 }: Pick<Batch, 'keys' | 'texts'> & { control: Int32Array }): string[] {
   const now = Date.now()
   const num = (position: number): number => control[position - 1] as number
+  const documents = num(2 + num(1) * 4)
   const key = (position: number): string => keys[num(position) - 1] as string
+  const otherKey = (position: number): string => keys[documents + num(position) - 1] as string
   const text = (position: number): string => texts[num(position) - 1] as string
 
   // The heads of the streams touched: read here, written back at the end.
   const streams: StreamHead[] = []
   let at = 2
   for (let i = 0; i < num(1); i++) {
-    const name = nameOfKey(key(at))
+    const name = nameOfKey(otherKey(at))
     const lane = num(at + 2)
     const stored = sql('SELECT number, chain FROM heads WHERE stream = ? AND lane = ?').get(name, lane)
     const { number, chain } = (stored as { number: number; chain: string } | undefined) ?? {
@@ -117,6 +119,7 @@ function interpret({
     streams.push({ name, lane, keep: num(at + 3), number, chain, grew: false })
     at += 4
   }
+  at++
 
   /** Appends a body to a stream and returns the entry's id. */
   function append(stream: StreamHead, body: string): string {
@@ -162,12 +165,12 @@ function interpret({
     for (; count > 0; count--, at += 3) {
       const member = num(at + 1) === 0 ? (entry ?? '-') : text(at + 1)
       if (num(at + 2) === 0) {
-        sql('DELETE FROM members WHERE name = ? AND member = ?').run(key(at), member)
+        sql('DELETE FROM members WHERE name = ? AND member = ?').run(otherKey(at), member)
       } else {
         sql(
           `INSERT INTO members (name, member, score) VALUES (?, ?, ?)
            ON CONFLICT (name, member) DO UPDATE SET score = excluded.score`,
-        ).run(key(at), member, Number(text(at + 2)))
+        ).run(otherKey(at), member, Number(text(at + 2)))
       }
     }
     return entry
