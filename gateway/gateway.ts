@@ -7,6 +7,7 @@
  *                           ├──► projector ──► metrics           figures
  *                           ├──► live ──► broker                 feeds for pages
  *   broker ◄── bridges ◄──► WhatsApp                           people; each an MQTT client like any other
+ *   ledger ──► crm                                             handoffs, outcomes, registrations
  *   timers, sold ──► intake ──► messages ──► broker ──► bridges    the race, and what people are told of it
  *                           └──► sequences                       what devices sent and the ledger does not have
  */
@@ -26,6 +27,8 @@ import { createPeople } from './customers.ts'
 import { DEFAULT_RACE_RULES, type RaceRules } from './deciders/decision.ts'
 import { createDecode, type Decode } from './decode.ts'
 import { authenticateDevice } from './devices.ts'
+import { startCrm } from './effects/crm.ts'
+import { crmTargets } from './effects/crm-targets.ts'
 import { startLive } from './effects/live.ts'
 import { startMessages } from './effects/messages.ts'
 import { startReceiptMarks } from './effects/receipt-marks.ts'
@@ -33,6 +36,7 @@ import { startReceipts } from './effects/receipts.ts'
 import { startSequences } from './effects/sequences.ts'
 import { startSold } from './effects/sold.ts'
 import { startTimers } from './effects/timers.ts'
+import { createDescribe } from './handoff-details.ts'
 import { buildApp } from './http/app.ts'
 import { createMonitoring } from './http/monitoring.ts'
 import { startIntake } from './intake.ts'
@@ -134,6 +138,15 @@ export async function startHub(config: Config, log: Logger): Promise<Hub> {
   opened.adopt(startSold({ store: tail, accept: intake.accept, log }), (it) => it.stop())
   const dial = (bridge: string) => dialStream(() => broker.connectLocal(), local.tokenFor(`bridge:${bridge}`))
   const bridges = opened.adopt(await openBridges(config, dial, log), (it) => it.close())
+  opened.adopt(
+    await startCrm({
+      store,
+      targets: crmTargets(config, store),
+      describe: createDescribe(store),
+      log,
+    }),
+    (it) => it.stop(),
+  )
 
   const monitoring = createMonitoring({ broker, intake, receipts, projector })
   const app = buildApp({

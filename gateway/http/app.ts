@@ -9,22 +9,16 @@
  *   readiness.ts   what answers, and since when; monitoring.ts, what is counted
  *   limits.ts      how much of everything
  */
-import helmet from '@fastify/helmet'
 import rateLimit from '@fastify/rate-limit'
 import swagger from '@fastify/swagger'
 import swaggerUi from '@fastify/swagger-ui'
-import Fastify from 'fastify'
-import {
-  jsonSchemaTransform,
-  serializerCompiler,
-  validatorCompiler,
-  type ZodTypeProvider,
-} from 'fastify-type-provider-zod'
+import { jsonSchemaTransform } from 'fastify-type-provider-zod'
 import packageJson from '../../package.json' with { type: 'json' }
 import { CALLER } from './access.ts'
+import { createApp } from './create-app.ts'
 import { LIMITS } from './limits.ts'
 import { rememberRoutes } from './not-found.ts'
-import { answerBrokenRequest, Problem, sendProblem } from './problem.ts'
+import { Problem } from './problem.ts'
 import { type Readiness, watchReadiness } from './readiness.ts'
 import { devicesRoutes } from './routes/devices.ts'
 import { ledgerRoutes } from './routes/ledger.ts'
@@ -32,7 +26,7 @@ import { MONITORS, monitoringRoutes } from './routes/monitoring.ts'
 import { quarantineRoutes } from './routes/quarantine.ts'
 import { salesRoutes } from './routes/sales.ts'
 import { serialsRoutes } from './routes/serials.ts'
-import { META_WEBHOOK, metaWebhookRoutes } from './routes/webhooks-meta.ts'
+import { WEBHOOKS, webhookRoutes } from './routes/webhooks.ts'
 import type { App, HttpServices } from './services.ts'
 import { guardStore } from './store-guard.ts'
 
@@ -40,37 +34,13 @@ const { version } = packageJson
 
 /** Not listening yet; `close` it in any case. */
 export function buildApp(services: HttpServices): App {
-  const app = Fastify({
-    loggerInstance: services.log,
-    bodyLimit: LIMITS.bodyBytes,
-    requestTimeout: LIMITS.requestTimeoutMs,
-    handlerTimeout: LIMITS.handlerTimeoutMs,
-    // Requests that came before the server closed are answered like any other.
-    return503OnClosing: false,
-    http: {
-      maxHeaderSize: LIMITS.headerBytes,
-      headersTimeout: LIMITS.headersTimeoutMs,
-      connectionsCheckingInterval: LIMITS.connectionsCheckingIntervalMs,
-    },
-    routerOptions: { maxParamLength: LIMITS.pathPartCharacters },
-    clientErrorHandler: answerBrokenRequest,
-    frameworkErrors: (error, request, reply) => sendProblem(error, request, reply),
-  }).withTypeProvider<ZodTypeProvider>()
-
-  app.setValidatorCompiler(validatorCompiler)
-  app.setSerializerCompiler(serializerCompiler)
-  app.setErrorHandler(sendProblem)
+  const app = createApp(services.log)
   app.decorateRequest(CALLER, null)
   const notFound = rememberRoutes(app)
 
   const readiness = watch(services)
   app.addHook('onClose', async () => readiness.stop())
 
-  app.register(helmet, {
-    contentSecurityPolicy: { useDefaults: false, directives: NOTHING_TO_LOAD },
-    // It speaks plain HTTP; whoever puts TLS before it decides about this.
-    hsts: false,
-  })
   app.register(rateLimit, {
     global: false,
     max: LIMITS.requestsPerWindow,
@@ -96,13 +66,13 @@ export function buildApp(services: HttpServices): App {
     ledgerRoutes(app, store)
     devicesRoutes(app, store, services)
     quarantineRoutes(app, store, services)
-    if (services.bridges.meta !== null) metaWebhookRoutes(app, services.bridges.meta)
+    webhookRoutes(app, services.bridges)
   })
   return app
 }
 
 /** A provider posts as often as customers write. */
-const UNCOUNTED: ReadonlySet<string> = new Set([...MONITORS, META_WEBHOOK])
+const UNCOUNTED: ReadonlySet<string> = new Set([...MONITORS, ...WEBHOOKS])
 
 function watch({ store, broker, metrics, projector, log }: HttpServices): Readiness {
   return watchReadiness({
@@ -128,8 +98,6 @@ function watch({ store, broker, metrics, projector, log }: HttpServices): Readin
     },
   })
 }
-
-const NOTHING_TO_LOAD = { defaultSrc: ["'none'"], frameAncestors: ["'none'"] }
 
 /** Swagger UI sets styles on elements; scripts are files of its own. */
 const DOCS_CSP = {

@@ -125,7 +125,7 @@ export const encodeIndexPlace = (list: string, { score, member }: NonNullable<In
 
 export function decodeIndexPlace(list: string, cursor: string | undefined): IndexPlace {
   if (cursor === undefined) return null
-  const [, score, member] = /^(\d+):(.+)$/s.exec(decodeCursor(list, cursor)) ?? []
+  const [, score, member] = /^(-?\d+):(.+)$/s.exec(decodeCursor(list, cursor)) ?? []
   if (score === undefined || member === undefined) throw invalidCursor(cursor)
   return { score: Number(score), member }
 }
