@@ -75,15 +75,17 @@ function timeIn(said: string, counts: (phrase: string) => boolean): When | undef
   )?.[0]
 }
 
-/**
- * The models a text may mean: those whose whole name it has (the longest, if one name is in another), else those one
- * slip away, else those that share most of its telling words.
- */
-export function modelsIn(text: string, models: readonly string[]): string[] {
+/** The models whose whole name is in a text; the longest, if one name is in another. */
+export function modelsNamed(text: string, models: readonly string[]): string[] {
   const words = wordsOf(text)
   const whole = models.filter((model) => mentionsWhole(words, joined(model)))
   const longest = Math.max(0, ...whole.map((model) => model.length))
-  if (whole.length > 0) return whole.filter((model) => model.length === longest)
+  return whole.filter((model) => model.length === longest)
+}
+
+/** The models that a text may mean: those one slip away, else those that share most of its telling words. */
+export function modelsLike(text: string, models: readonly string[]): string[] {
+  const words = wordsOf(text)
   const slipped = models.filter((model) => words.length > 0 && slips(words.join(''), joined(model)) !== null)
   if (slipped.length > 0) return slipped
   const shared = models.map((model) => tellingWords(model).filter((word) => words.includes(word)).length)
@@ -122,14 +124,18 @@ export interface Understood {
 /** `asked`: the question it may answer, on which it is read more freely; null: none was asked. */
 export function understand(text: string, models: readonly string[], asked: Question | null): Understood {
   const said = plain(text)
-  const meant = modelsIn(text, models)
+  const whole = modelsNamed(text, models)
+  const areas =
+    asked === 'location'
+      ? findPlace(text, 'as the answer')
+      : findPlace(withoutWordsOf(whole, text), 'in passing')
+  // «Kubu Raya» is a place, and no «Gesits Raya».
+  const places = areas.map(({ name }) => name)
+  const meant = whole.length > 0 ? whole : modelsLike(withoutWordsOf(places, text), models)
   const intent = intentIn(said)
   const wishes = intent !== undefined && intent !== 'price'
   return {
-    areas:
-      asked === 'location'
-        ? findPlace(text, 'as the answer')
-        : findPlace(withoutNames(text, meant), 'in passing'),
+    areas,
     models: asked === 'model' && meant.length === 0 && containsAny(said, ANY_MODEL) ? null : meant,
     intent,
     when:
@@ -139,9 +145,9 @@ export function understand(text: string, models: readonly string[], asked: Quest
   }
 }
 
-/** A model may be named after a town. */
-function withoutNames(text: string, models: readonly string[]): string {
-  const named = new Set(models.flatMap(wordsOf))
+/** A model may be named after a town, and a town share a word with a model. */
+function withoutWordsOf(names: readonly string[], text: string): string {
+  const named = new Set(names.flatMap(wordsOf))
   return wordsOf(text)
     .filter((word) => !named.has(word))
     .join(' ')

@@ -1,4 +1,6 @@
 /** What customers and the bot say to each other, line by line: the customer's words, and what the answer says. */
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { TEXTS } from '../../../gateway/screening/texts.ts'
 import { here, PHOTO, type Said, talk, tap } from './talk.ts'
@@ -224,4 +226,33 @@ it('both languages say all there is to say, and nothing twice', () => {
   expect(shape(TEXTS.en)).toEqual(shape(TEXTS.id))
   for (const { questions } of Object.values(TEXTS))
     for (const wordings of Object.values(questions)) expect(new Set(wordings).size).toBe(3)
+})
+
+/** `> **Customer:** …` and `> **Bot:** …`, over several lines; choices in backticks. */
+function dialoguesOf(markdown: string): Line[][] {
+  return [...markdown.matchAll(/(?:^>.*\n)+/gm)].map(([quote]) => {
+    const text = quote.replace(/^> ?/gm, '').replace(/\s+/g, ' ')
+    const turns = text.split(/\*\*(?=Customer:|Bot:)/).slice(1)
+    const words = turns.map((turn) =>
+      turn
+        .replace(/^\w+:\*\* /, '')
+        .replace(/`[^`]*`/g, '')
+        .trim(),
+    )
+    return words.flatMap((word, index) =>
+      index % 2 === 0 ? [[word, words[index + 1] ?? null] as const] : [],
+    )
+  })
+}
+
+it('the dialogues that the documentation shows are what customers get', () => {
+  const markdown = readFileSync(join(import.meta.dirname, '../../../docs/whatsapp.md'), 'utf8')
+  const dialogues = dialoguesOf(markdown)
+  expect(dialogues.map((lines) => lines.length)).toEqual([6, 2])
+  for (const lines of dialogues) {
+    const chat = talk()
+    const turns = lines.map(([customer]) => chat.say(customer))
+    expect(turns.map(({ say }) => say?.body)).toEqual(lines.map(([, bot]) => bot))
+    expect(turns.at(-1)?.result.kind).toBe('screened')
+  }
 })
