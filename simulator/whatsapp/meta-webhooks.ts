@@ -33,7 +33,7 @@ export class WebhookSender {
   readonly #waits = new Map<NodeJS.Timeout, () => void>()
   #waiting: Update[] = []
   #isHeld = false
-  #isClosed = false
+  readonly #closing = new AbortController()
   #gathering = false
   #underWay = 0
   #posted = 0
@@ -88,7 +88,7 @@ export class WebhookSender {
   }
 
   close(): void {
-    this.#isClosed = true
+    this.#closing.abort()
     this.#waiting = []
     for (const [timer, wake] of this.#waits) {
       clearTimeout(timer)
@@ -103,7 +103,7 @@ export class WebhookSender {
 
   /** What comes within one turn of the event loop, or while all posts are under way, travels together. */
   #gather(): void {
-    if (this.#gathering || this.#isHeld || this.#isClosed) return
+    if (this.#gathering || this.#isHeld || this.#closing.signal.aborted) return
     this.#gathering = true
     setImmediate(() => {
       this.#gathering = false
@@ -119,13 +119,13 @@ export class WebhookSender {
 
   async #deliver(body: string): Promise<void> {
     this.#underWay++
-    for (let nth = 0; !this.#isClosed; nth++) {
+    for (let nth = 0; !this.#closing.signal.aborted; nth++) {
       if (await this.#post(body)) {
         this.#posted++
         break
       }
       this.#refused++
-      if (!this.#isClosed) await this.#wait(this.#options.retryDelayMs(nth))
+      if (!this.#closing.signal.aborted) await this.#wait(this.#options.retryDelayMs(nth))
     }
     this.#underWay--
     this.#gather()
@@ -139,7 +139,7 @@ export class WebhookSender {
         method: 'POST',
         headers: { 'content-type': 'application/json', 'x-hub-signature-256': sign(body, appSecret) },
         body,
-        signal: AbortSignal.timeout(timeoutMs),
+        signal: AbortSignal.any([this.#closing.signal, AbortSignal.timeout(timeoutMs)]),
       })
       await response.arrayBuffer()
       return response.status === 200

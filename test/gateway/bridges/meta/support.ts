@@ -1,10 +1,6 @@
 /** A hub's broker, the bridge, its webhook over HTTP, and the server that plays Meta: all real, on loopback. */
-import Fastify from 'fastify'
-import { serializerCompiler, validatorCompiler } from 'fastify-type-provider-zod'
 import { onTestFinished } from 'vitest'
-import { connectBridge, dialUrl } from '../../../../gateway/bridges/bridge.ts'
-import type { Clock } from '../../../../gateway/bridges/clock.ts'
-import { createMetaBridge, type MetaBridge } from '../../../../gateway/bridges/meta/meta.ts'
+import type { MetaBridge } from '../../../../gateway/bridges/meta/meta.ts'
 import {
   type InboundMessage,
   inbound,
@@ -12,8 +8,6 @@ import {
   jobStatus,
   type OutboundMessage,
 } from '../../../../gateway/contract/bridge.ts'
-import { sendProblem } from '../../../../gateway/http/problem.ts'
-import { metaWebhookRoutes } from '../../../../gateway/http/routes/webhooks-meta.ts'
 import type { App } from '../../../../gateway/http/services.ts'
 import {
   type MetaCloud,
@@ -23,18 +17,9 @@ import {
 import { openBroker } from '../../../broker/support.ts'
 import { FakeClock } from '../../../support/fake-clock.ts'
 import { until } from '../../../support/until.ts'
+import { SETTINGS, startBridge } from './start-bridge.ts'
 
 export const OUTBOUND = 'hub/v1/bridge/meta/outbound'
-
-export const SETTINGS = {
-  appSecret: 'app-secret',
-  verifyToken: 'verify-token',
-  accessToken: 'token',
-  phoneNumberId: '100200300400500',
-  apiVersion: 'v25.0',
-}
-
-const SILENT = { info() {}, warn() {}, error() {} }
 
 /** What a hub makes of what a bridge publishes, without a ledger. */
 export interface TestHub {
@@ -84,44 +69,6 @@ export async function openHub(): Promise<TestHub> {
         return outcome === 'delivered' && outcome
       }),
   })
-}
-
-/** Listens on a free port; not closed by itself. */
-export async function startBridge(
-  port: number,
-  apiUrl: string,
-  { clock, timeoutMs }: { clock?: Clock; timeoutMs?: number } = {},
-): Promise<{ bridge: MetaBridge; app: App; url: string; close(): Promise<void> }> {
-  const bus = connectBridge({
-    bridge: 'meta',
-    dial: dialUrl(`mqtt://127.0.0.1:${port}`, 'bridge:meta'),
-    log: SILENT,
-  })
-  const bridge = createMetaBridge({
-    settings: { ...SETTINGS, apiUrl },
-    bus,
-    log: SILENT,
-    random: () => 0,
-    ...(clock && { clock }),
-    ...(timeoutMs !== undefined && { timeoutMs }),
-  })
-  const app = Fastify() as unknown as App
-  app.setValidatorCompiler(validatorCompiler)
-  app.setSerializerCompiler(serializerCompiler)
-  app.setErrorHandler(sendProblem)
-  metaWebhookRoutes(app, bridge)
-  const url = await app.listen({ host: '127.0.0.1', port: 0 })
-  await until('the bridge is connected', () => bus.isConnected)
-  return {
-    bridge,
-    app,
-    url: `${url}/webhooks/meta`,
-    async close() {
-      await app.close()
-      await bridge.close()
-      await bus.close()
-    },
-  }
 }
 
 /** All of it, closed when the test is finished. */

@@ -2,7 +2,8 @@ import { describe, expect, it } from 'vitest'
 import { sign } from '../../../../simulator/whatsapp/meta-webhooks.ts'
 import { until } from '../../../support/until.ts'
 import { envelopeOf, messageOf, messagesValue, SAMPLES, webhookOf } from './samples.ts'
-import { openMeta, SETTINGS } from './support.ts'
+import { SETTINGS } from './start-bridge.ts'
+import { openMeta } from './support.ts'
 
 const TEXT = SAMPLES[0] as (typeof SAMPLES)[number]
 
