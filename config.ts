@@ -139,6 +139,14 @@ const settings = z.object({
   SERIAL_PATTERN: text('a regular expression', isPattern)
     .default('^[A-Z0-9]{6,32}$')
     .describe('What a serial number looks like'),
+  HUB_MQTT_URL: text(
+    'a URL beginning with mqtt://, mqtts://, ws:// or wss://',
+    (value) => /^(mqtt|ws)s?:\/\//.test(value) && URL.canParse(value),
+  )
+    .optional()
+    .describe('For bridges in a process of their own: where the hub is'),
+  META_BRIDGE_TOKEN: z.string().min(1).optional().describe('Their token of role bridge:meta'),
+  QONTAK_BRIDGE_TOKEN: z.string().min(1).optional().describe('Their token of role bridge:qontak'),
   CLAIM_SLA_SECONDS: seconds.default(300).describe('Unclaimed for so long: the next three dealers, and P0'),
   CONTACT_SLA_SECONDS: seconds
     .default(900)
@@ -168,6 +176,8 @@ const SECRETS: ReadonlySet<string> = new Set<SettingName>([
   'QONTAK_TOKEN',
   'QONTAK_PASSWORD',
   'CRM_WEBHOOK_SECRET',
+  'META_BRIDGE_TOKEN',
+  'QONTAK_BRIDGE_TOKEN',
   'ADMIN_PASSWORD',
 ])
 
@@ -222,6 +232,12 @@ export interface Config {
   readonly qontak: QontakConfig | null
   /** null: no CRM hears of anything by webhook. */
   readonly crmWebhook: { readonly url: string; readonly secret: string } | null
+  /** For bridges in a process of their own; null: not set. */
+  readonly remoteHub: {
+    readonly url: string
+    readonly metaToken: string | null
+    readonly qontakToken: string | null
+  } | null
   readonly serialPattern: RegExp
   readonly race: {
     readonly claimSlaSeconds: number
@@ -363,6 +379,14 @@ export function loadConfig(env: Environment): Config {
       s.CRM_WEBHOOK_URL === undefined || s.CRM_WEBHOOK_SECRET === undefined
         ? null
         : { url: s.CRM_WEBHOOK_URL, secret: s.CRM_WEBHOOK_SECRET },
+    remoteHub:
+      s.HUB_MQTT_URL === undefined
+        ? null
+        : {
+            url: s.HUB_MQTT_URL,
+            metaToken: s.META_BRIDGE_TOKEN ?? null,
+            qontakToken: s.QONTAK_BRIDGE_TOKEN ?? null,
+          },
     serialPattern: new RegExp(s.SERIAL_PATTERN),
     race: {
       claimSlaSeconds: s.CLAIM_SLA_SECONDS,

@@ -40,7 +40,7 @@ import { createDescribe } from './handoff-details.ts'
 import { buildApp } from './http/app.ts'
 import { createMonitoring } from './http/monitoring.ts'
 import { startIntake } from './intake.ts'
-import { createLease } from './lease.ts'
+import { createLease, type Lease } from './lease.ts'
 import { replayQuarantine } from './quarantine.ts'
 import { loadSecret } from './secrets.ts'
 import { openStore } from './store/open.ts'
@@ -56,8 +56,18 @@ export interface Hub extends AsyncDisposable {
   close(): Promise<void>
 }
 
+/** What runs in this process beside broker and gateway. */
+export interface HubParts {
+  readonly bridge: boolean
+  readonly projector: boolean
+  /** The API and its documentation; what monitors ask is always there. */
+  readonly web: boolean
+}
+
+const ALL_PARTS: HubParts = { bridge: true, projector: true, web: true }
+
 /** @throws when a setting can't be used: a port taken, a store that may evict, a secret that is not the store's. */
-export async function startHub(config: Config, log: Logger): Promise<Hub> {
+export async function startHub(config: Config, log: Logger, parts: HubParts = ALL_PARTS): Promise<Hub> {
   await using opened = new AsyncDisposableStack()
 
   const store = opened.adopt(await openStore(config, { onState: logStoreState(log) }), (it) => it.close())
@@ -65,7 +75,7 @@ export async function startHub(config: Config, log: Logger): Promise<Hub> {
   const decode = await openDecode(config, store, (count) => monitoring.countUnknownFields(count))
 
   const tail = { ...store, ...sharePages(store) }
-  const lease = createLease(store, 'projector')
+  const lease = parts.projector ? createLease(store, 'projector') : NO_LEASE
   opened.defer(() => lease.release().catch(() => {}))
   const projector = opened.adopt(startProjector({ source: tail, metrics, lease, log }), (it) => it.stop())
   opened.adopt(startSequences({ store: tail, log }), (it) => it.stop())
@@ -137,7 +147,9 @@ export async function startHub(config: Config, log: Logger): Promise<Hub> {
   opened.adopt(startTimers({ store, accept: intake.accept, log }), (it) => it.stop())
   opened.adopt(startSold({ store: tail, accept: intake.accept, log }), (it) => it.stop())
   const dial = (bridge: string) => dialStream(() => broker.connectLocal(), local.tokenFor(`bridge:${bridge}`))
-  const bridges = opened.adopt(await openBridges(config, dial, log), (it) => it.close())
+  const bridges = opened.adopt(await openBridges(parts.bridge ? config : NO_BRIDGES, dial, log), (it) =>
+    it.close(),
+  )
   opened.adopt(
     await startCrm({
       store,
@@ -159,6 +171,7 @@ export async function startHub(config: Config, log: Logger): Promise<Hub> {
     accept: intake.accept,
     replay: (id) => replayQuarantine({ store, decode, accept: intake.accept }, id),
     timezone: config.timezone,
+    isWeb: parts.web,
     log,
   })
   opened.defer(() => app.close())
@@ -177,6 +190,22 @@ export async function startHub(config: Config, log: Logger): Promise<Hub> {
     close: () => closing.disposeAsync(),
     [Symbol.asyncDispose]: () => closing.disposeAsync(),
   }
+}
+
+/** Somebody else projects. */
+const NO_LEASE: Lease = { hold: async () => false, release: async () => {} }
+const NO_BRIDGES = { meta: null, qontak: null }
+
+/** The projector alone (`hub start --role projector`). */
+export async function startProjectorProcess(config: Config, log: Logger): Promise<AsyncDisposable> {
+  await using opened = new AsyncDisposableStack()
+  const store = opened.adopt(await openStore(config, { onState: logStoreState(log) }), (it) => it.close())
+  const metrics = opened.adopt(await openMetrics(config), (it) => it.close())
+  const lease = createLease(store, 'projector')
+  opened.defer(() => lease.release().catch(() => {}))
+  opened.adopt(startProjector({ source: store, metrics, lease, log }), (it) => it.stop())
+  const closing = opened.move()
+  return { [Symbol.asyncDispose]: () => closing.disposeAsync() }
 }
 
 /** The settings of the race, as deciders take them. */

@@ -9,6 +9,8 @@ export interface Bridges {
   /** null: not in the settings. */
   readonly meta: MetaBridge | null
   readonly qontak: QontakBridge | null
+  /** Whether each of them reaches the hub. */
+  readonly isConnected: boolean
   /** Sends nothing more, waits for what is under way. */
   close(): Promise<void>
 }
@@ -20,8 +22,12 @@ export async function openBridges(
   log: Logger,
 ): Promise<Bridges> {
   await using opened = new AsyncDisposableStack()
-  const busOf = (bridge: string): BridgeBus =>
-    opened.adopt(connectBridge({ bridge, dial: dial(bridge), log }), (bus) => bus.close())
+  const buses: BridgeBus[] = []
+  function busOf(bridge: string): BridgeBus {
+    const bus = opened.adopt(connectBridge({ bridge, dial: dial(bridge), log }), (it) => it.close())
+    buses.push(bus)
+    return bus
+  }
 
   const meta =
     metaSettings &&
@@ -32,5 +38,12 @@ export async function openBridges(
       it.close(),
     )
   const closing = opened.move()
-  return { meta, qontak, close: () => closing.disposeAsync() }
+  return {
+    meta,
+    qontak,
+    get isConnected() {
+      return buses.every((bus) => bus.isConnected)
+    },
+    close: () => closing.disposeAsync(),
+  }
 }

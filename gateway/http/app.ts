@@ -14,20 +14,26 @@ import swagger from '@fastify/swagger'
 import swaggerUi from '@fastify/swagger-ui'
 import { jsonSchemaTransform } from 'fastify-type-provider-zod'
 import packageJson from '../../package.json' with { type: 'json' }
+import { createDirectoryReader } from '../reference/load-directory.ts'
 import { CALLER } from './access.ts'
 import { createApp } from './create-app.ts'
 import { LIMITS } from './limits.ts'
 import { rememberRoutes } from './not-found.ts'
 import { Problem } from './problem.ts'
 import { type Readiness, watchReadiness } from './readiness.ts'
+import { claimsRoutes } from './routes/claims.ts'
+import { dealersRoutes } from './routes/dealers.ts'
 import { devicesRoutes } from './routes/devices.ts'
+import { leadRoutes } from './routes/lead.ts'
+import { leadsRoutes } from './routes/leads.ts'
 import { ledgerRoutes } from './routes/ledger.ts'
 import { MONITORS, monitoringRoutes } from './routes/monitoring.ts'
 import { quarantineRoutes } from './routes/quarantine.ts'
+import { repsRoutes } from './routes/reps.ts'
 import { salesRoutes } from './routes/sales.ts'
 import { serialsRoutes } from './routes/serials.ts'
 import { WEBHOOKS, webhookRoutes } from './routes/webhooks.ts'
-import type { App, HttpServices } from './services.ts'
+import type { App, HttpServices, ReadStore } from './services.ts'
 import { guardStore } from './store-guard.ts'
 
 const { version } = packageJson
@@ -61,14 +67,24 @@ export function buildApp(services: HttpServices): App {
       throw notFound(request)
     })
     monitoringRoutes(app, { ...services, readiness, version })
-    salesRoutes(app, store)
-    serialsRoutes(app, store)
-    ledgerRoutes(app, store)
-    devicesRoutes(app, store, services)
-    quarantineRoutes(app, store, services)
+    if (services.isWeb) apiRoutes(app, store, services)
     webhookRoutes(app, services.bridges)
   })
   return app
+}
+
+function apiRoutes(app: App, store: ReadStore, services: HttpServices): void {
+  salesRoutes(app, store)
+  serialsRoutes(app, store)
+  ledgerRoutes(app, store)
+  devicesRoutes(app, store, services)
+  quarantineRoutes(app, store, services)
+  const readDirectory = createDirectoryReader(store)
+  leadRoutes(app, store, services)
+  leadsRoutes(app, store, readDirectory)
+  claimsRoutes(app, store, readDirectory)
+  repsRoutes(app, store, readDirectory)
+  dealersRoutes(app, store, readDirectory, services)
 }
 
 /** A provider posts as often as customers write. */
@@ -125,6 +141,7 @@ const OPENAPI = {
   tags: [
     { name: 'sales', description: 'Sales as they were decided' },
     { name: 'serials', description: 'One vehicle' },
+    { name: 'leads', description: 'The race: leads, who won them, and who is asked' },
     { name: 'ledger', description: 'Everything that happened' },
     { name: 'devices', description: 'Terminals and vehicle units' },
     { name: 'quarantine', description: 'What could not be decoded' },

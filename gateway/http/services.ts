@@ -34,6 +34,8 @@ export interface HttpServices {
   readonly accept: (message: Inbound) => Promise<object | null>
   /** Takes a quarantined message once more through the intake. Rejects when that could not be done now. */
   readonly replay: (id: string) => Promise<ReplayResult>
+  /** Whether the API and its documentation are served; webhooks and what monitors ask always are. */
+  readonly isWeb: boolean
   /** In which people read instants. */
   readonly timezone: string
   readonly log: FastifyBaseLogger

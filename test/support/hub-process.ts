@@ -23,6 +23,8 @@ const REPLACE = join(import.meta.dirname, 'replace-modules.ts')
 export interface HubOptions {
   /** Over the defaults: free ports on 127.0.0.1, a new data folder. Nothing comes from the tests' own environment. */
   readonly settings?: Readonly<Record<string, string>>
+  /** More words of the command: `--role`, `bridge`. */
+  readonly words?: readonly string[]
   /** What is run instead of `hub.ts`. */
   readonly program?: string
   /**
@@ -61,6 +63,7 @@ export type HubProcess = ServerProcess & {
 /** @throws when it ends or is not ready in time, with the end of its log. */
 export async function startHub({
   settings = {},
+  words = [],
   program = HUB,
   replace = {},
   preload,
@@ -82,7 +85,13 @@ export async function startHub({
   const preloads = [...(preload ? [preload] : []), ...(Object.keys(replace).length > 0 ? [REPLACE] : [])]
   const server = await ServerProcess.start({
     name: `hub on ports ${mqttPort} and ${httpPort}`,
-    command: [process.execPath, ...preloads.flatMap((path) => ['--import', path]), program, 'start'],
+    command: [
+      process.execPath,
+      ...preloads.flatMap((path) => ['--import', path]),
+      program,
+      'start',
+      ...words,
+    ],
     // Not the repository: the hub reads `.env` where it is started, and a developer may have one.
     cwd: folder,
     env: preloads.includes(REPLACE) ? { ...env, [REPLACED_MODULES]: JSON.stringify(replace) } : env,

@@ -62,6 +62,7 @@ export function openHttpHub(store: Store, overrides: Partial<HttpServices> = {})
     projector,
     monitoring,
     bridges: { meta: null, qontak: null },
+    isWeb: true,
     accept: intake.accept,
     replay: (id) => replayQuarantine({ store, decode, accept: intake.accept }, id),
     timezone: 'Asia/Jakarta',
