@@ -101,7 +101,7 @@ it.each<[rule: string, words: string[], settings: Record<string, string>, code: 
     ['start', '--role', 'bridge'],
     {},
     2,
-    /HUB_MQTT_URL: expected the MQTT address of the hub[^]*META_PHONE_NUMBER_ID: expected the settings of Meta or of Qontak/,
+    /HUB_MQTT_URL: expected the MQTT address of the hub.*\n.*META_PHONE_NUMBER_ID: expected the settings of Meta or of Qontak/,
   ],
   [
     'a bridge without its token',
