@@ -125,11 +125,13 @@ export interface LeadDoc {
   contacted_at: string | null
 }
 
-const ID = /^([LJ])(0\d|1[0-5])-[0-9a-f]{12}$/
+const ID = /^([LJ])(0\d|1[0-5])-[0-9a-v]{12}$/
 
-/** An id that names its shard: `L07-3f2a…`. The same causes make the same id. */
-const idOf = (letter: 'L' | 'J', shard: Shard, causes: readonly string[]): string =>
-  `${letter}${String(shard).padStart(2, '0')}-${hash('sha256', JSON.stringify(causes), 'hex').slice(0, 12)}`
+/** An id that names its shard: `L07-3f2avk…`; 60 bits of a hash, so that the same causes make the same id. */
+function idOf(letter: 'L' | 'J', shard: Shard, causes: readonly string[]): string {
+  const bits = BigInt(`0x${hash('sha256', JSON.stringify(causes), 'hex').slice(0, 15)}`)
+  return `${letter}${String(shard).padStart(2, '0')}-${bits.toString(32).padStart(12, '0')}`
+}
 
 const shardOfId = (id: string): Shard => Number(id.slice(1, 3))
 
@@ -148,8 +150,9 @@ export interface ClaimHolder {
 export const claimKey = (lead: string, round: number): Key =>
   keyIn(shardOfLead(lead), round === 1 ? `claim:${lead}` : `claim:${lead}:${round}`)
 
-/** Indexes: all leads, and those nobody has claimed, by when they came (ms, hub clock). */
+/** Index: all leads, newest first: by minus when they came (ms, hub clock). */
 export const leadsIndex = (shard: Shard): Key => keyIn(shard, 'leads')
+/** Index: those nobody has claimed, by when they came (ms, hub clock). */
 export const openLeadsIndex = (shard: Shard): Key => keyIn(shard, 'open-leads')
 /** Index: the ledger entries about a lead. */
 export const leadEntriesIndex = (lead: string): Key => keyIn(shardOfLead(lead), `lead-entries:${lead}`)

@@ -90,7 +90,7 @@ export function writesOf(change: Change, cause: string, nowMs: number): { writes
       set: [{ key: leadKey(lead.lead), value: lead as unknown as Json }, ...sent.set],
       append: entries.map((entry) => ({ stream: 'ledger', ...entry })),
       index: [
-        { name: leadsIndex(shard), member: lead.lead, score: Date.parse(lead.created_at) },
+        { name: leadsIndex(shard), member: lead.lead, score: -Date.parse(lead.created_at) },
         {
           name: openLeadsIndex(shard),
           member: lead.lead,

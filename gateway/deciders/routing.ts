@@ -144,7 +144,8 @@ export function wonKeyOf(lead: string, dealer: string, { directory, nowMs, timez
 
 const WEEKDAYS = ['sun', 'mon', 'tue', 'wed', 'thu', 'fri', 'sat']
 
-function whyClosed(dealer: DealerRow, nowMs: number, timezone: string): 'closed' | 'holiday' | null {
+/** Null: it is open. */
+export function whyClosed(dealer: DealerRow, nowMs: number, timezone: string): 'closed' | 'holiday' | null {
   const now = Temporal.Instant.fromEpochMilliseconds(nowMs).toZonedDateTimeISO(timezone)
   const minute = now.hour * 60 + now.minute
   const [opens, closes] = [minutes(dealer.opens), minutes(dealer.closes)]

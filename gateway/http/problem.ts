@@ -1,10 +1,10 @@
 /**
  * Errors as RFC 9457 problem documents, `application/problem+json`: whatever goes wrong, its body has this form.
  *
- *   400  the request is not as it should be; `errors` names each field   401  no token, or one that nobody holds
+ *   400  a parameter is not as it should be; `errors` names each         401  no token, or one that nobody holds
  *   403  the token's role may not do this                                404  no such thing, for this token
  *   405  another method is meant; `allow` says which                     413  the body is too large
- *   422  understood, but it cannot be done; `errors` says why            429  too many requests; `retry-after`, seconds
+ *   422  what was posted cannot be done; `errors` names each field       429  too many requests; `retry-after`, seconds
  *   503  the store is away; `retry-after`, seconds
  */
 import { STATUS_CODES } from 'node:http'
@@ -151,7 +151,7 @@ function invalidRequest(error: unknown, request: FastifyRequest): Problem {
     return [explain({ ...params, code: keyword, path, message } as unknown as z.core.$ZodIssue, body)]
   })
   const fields = errors.map(({ field }) => field).join(', ')
-  return new Problem(400, `Not as it should be: ${fields}`, { errors })
+  return new Problem(validationContext === 'body' ? 422 : 400, `Not as it should be: ${fields}`, { errors })
 }
 
 /**

@@ -49,6 +49,12 @@ export function createDirectoryLoader(store: Pick<Store, 'read' | 'range'>): Dir
   }
 }
 
+/** For whoever asks now and then: the directory as it is now. */
+export function createDirectoryReader(store: Pick<Store, 'read' | 'range'>): () => Promise<Directory> {
+  const loader = createDirectoryLoader(store)
+  return async () => loader.at(await store.read(DIRECTORY_KEYS))
+}
+
 async function loadDirectory(
   store: Pick<Store, 'read' | 'range'>,
   docs: readonly (Doc | null)[],
