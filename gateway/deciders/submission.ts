@@ -158,14 +158,24 @@ export function placeOf({ lat, lon, place }: Submission): LeadDoc['place'] | nul
   return area === undefined ? null : { lat: area.lat, lon: area.lon, area: area.name }
 }
 
-function leadOf(message: DecodedSubmission, docs: Docs<string>, { nowMs }: Moment): LeadDoc | null {
+function leadOf(
+  message: DecodedSubmission,
+  docs: Docs<string>,
+  { nowMs, directory }: Moment,
+): LeadDoc | null {
   const { submission } = message
   const place = placeOf(submission)
   if (place === null) return null
   const customer = customersOf(message, docs)[0] as string
-  const facts = { place, model: submission.model ?? null, intent: null, when: null }
+  const facts = { place, model: modelOf(submission, directory.models), intent: null, when: null }
   const id = leadId(customer, `form ${submission.event_id}`)
   return newLead(id, customer, facts, originOf(submission), new Date(nowMs).toISOString())
+}
+
+/** As it is called where it is sold. What no price list knows may be anything, and stays out of the ledger. */
+function modelOf({ model }: Submission, models: readonly string[]): string | null {
+  if (model == null || models.length === 0) return model ?? null
+  return models.find((name) => name.toLowerCase() === model.trim().toLowerCase()) ?? null
 }
 
 const originOf = ({ channel, campaign, referral }: Submission): LeadDoc['origin'] => ({
