@@ -173,8 +173,7 @@ export function createOutboundQueue({
       tell(before.status)
       return
     }
-    if (before !== undefined && !(before.state === 'unknown' && before.untilMs <= clock.now())) return
-    forget(id)
+    if (before !== undefined) return
     const expiresAtMs = Date.parse(message.expires_at)
     const recipient = message.to.phone ?? message.to.user_id ?? message.to.room_id
     if (Number.isNaN(expiresAtMs)) {

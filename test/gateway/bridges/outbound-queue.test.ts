@@ -384,7 +384,12 @@ it('when it is closed it waits for what is being sent, and sends nothing more', 
   const { queue, clock, job, ids, states } = open(() => answer.promise)
   queue.take(job('a'))
   queue.take(job('b'))
-  const closed = queue.close()
+  let isClosed = false
+  const closed = queue.close().then(() => {
+    isClosed = true
+  })
+  await clock.advance(1000)
+  expect(isClosed).toBe(false)
   answer.resolve(SENT)
   await closed
   await clock.advance(HOUR_MS)

@@ -125,6 +125,7 @@ describe('statuses', () => {
 
   it.each([
     ['of a message that is not the hub’s', { biz_opaque_callback_data: undefined }],
+    ['of a message that is not the hub’s', { biz_opaque_callback_data: 'x'.repeat(129) }],
     ['of another kind', { status: 'played' }],
     ['of another kind', { status: 'deleted' }],
     ['of another kind', { status: 'toString' }],

@@ -143,6 +143,24 @@ describe('what Meta signed', () => {
   })
 })
 
+it('what comes late of a message that failed does not keep its job from going out as another', async () => {
+  const { url, hub, cloud, job } = await openMeta()
+  const rina = cloud.person({ phone: '6281200000001', name: 'Rina' })
+  cloud.say(rina, 'halo')
+  const status = (state: string) => ({
+    id: 'wamid.FIRST',
+    status: state,
+    biz_opaque_callback_data: 'job-1',
+    ...(state === 'failed' && { errors: [{ code: 131000 }] }),
+  })
+  for (const state of ['failed', 'sent']) {
+    const body = JSON.stringify(envelopeOf(messagesValue({ statuses: [status(state)] })))
+    expect((await post(url, body)).status).toBe(200)
+  }
+  await hub.handOver(job('job-1'))
+  await until('it goes out', () => cloud.received(rina).length === 1)
+})
+
 describe('what Meta did not sign', () => {
   const body = JSON.stringify(webhookOf(TEXT, 'wamid.1'))
   it.each<[string, Record<string, string>]>([
