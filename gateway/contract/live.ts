@@ -1,13 +1,15 @@
 /**
  * What the hub publishes to `hub/v1/live/…` for pages and dashboards: ledger and telemetry entries as they come, in
  * the ledger's form `{"entry", "at", "type", "data"}`, with only the fields named here. No personal data: no customer
- * id, no lead, no place of a vehicle, nothing repeated from a message that could not be read.
+ * id, no id of a message or a click (a provider's id of a message has its sender's number in it), no place of a
+ * vehicle, nothing repeated from a message that could not be read.
  *
  * At QoS 0: who was not listening, or could not keep up, reads `/api/v1/ledger`.
  */
 import { z } from 'zod'
 import { CHANNELS } from './events.ts'
-import type { Entry } from './ledger.ts'
+import { type LeadEntryType, leadEntries } from './leads.ts'
+import { ALERT_CAUSES, type Entry } from './ledger.ts'
 import { RECEIPT_REASONS } from './receipts.ts'
 import type { LiveFeed } from './topics.ts'
 
@@ -35,11 +37,14 @@ const saleData = z.object({
 
 const alertData = z.object({
   tier: z.enum(['P0', 'P1', 'P2']),
-  cause: z.enum(['duplicate_serial', 'unknown_serial', 'diversion', 'model_mismatch', 'below_map']),
-  ...sender,
-  serial: z.string(),
-  event_id: z.string(),
+  cause: z.enum(ALERT_CAUSES),
+  dealer: z.string().optional().describe('Of a sale: who reported it. Of a lead: who held it'),
+  device: z.string().optional(),
+  serial: z.string().optional(),
+  event_id: z.string().optional().describe('Of the sale'),
   first: first.optional(),
+  lead: z.string().optional(),
+  rep: z.string().optional().describe('Who held the lead'),
 })
 
 const healthData = z.object({
@@ -70,12 +75,52 @@ const live = <const Type extends string, Data extends z.ZodType>(types: readonly
     data,
   })
 
+const PERSONAL = ['customer', 'event_id', 'click'] as const
+type Impersonal<Data> =
+  Data extends z.ZodObject<infer Shape> ? z.ZodObject<Omit<Shape, (typeof PERSONAL)[number]>> : never
+
+/** An entry's own data, without what is personal. */
+function impersonal<Type extends LeadEntryType>(type: Type): Impersonal<(typeof leadEntries)[Type]> {
+  const shown = Object.entries(leadEntries[type].shape).filter(
+    ([field]) => !(PERSONAL as readonly string[]).includes(field),
+  )
+  return z.object(Object.fromEntries(shown)) as never
+}
+
+const liveLeadOf = <const Type extends LeadEntryType>(type: Type) => live([type], impersonal(type))
+
+/** The steps of a race that people watch. */
+export const liveLead = z
+  .discriminatedUnion('type', [
+    liveLeadOf('lead.created'),
+    liveLeadOf('lead.offered'),
+    liveLeadOf('lead.waiting'),
+    liveLeadOf('lead.claimed'),
+    liveLeadOf('lead.too_slow'),
+    liveLeadOf('lead.contacted'),
+    liveLeadOf('lead.demo'),
+    liveLeadOf('lead.won'),
+    liveLeadOf('lead.lost'),
+    liveLeadOf('lead.widened'),
+    liveLeadOf('lead.released'),
+    liveLeadOf('lead.expired'),
+    liveLeadOf('lead.sold'),
+  ])
+  .describe('A step of a lead’s race')
 export const liveSale = live(['sale.registered', 'sale.rejected'], saleData).describe('A sale was decided')
 export const liveAlert = live(['alert.raised'], alertData).describe('Something for people to look at')
 export const liveHealth = live(['device.health'], healthData).describe('A device reported how it is')
 export const liveStatus = live(['vehicle.status'], statusData).describe('A vehicle reported how it is')
 
 const FEEDS: Readonly<Record<string, { feed: LiveFeed; fields: readonly string[] }>> = {
+  ...Object.fromEntries(
+    liveLead.options.flatMap(({ shape: { type, data } }) =>
+      type.options.map((name) => [
+        name,
+        { feed: 'leads', fields: Object.keys((data as z.ZodObject).shape) } as const,
+      ]),
+    ),
+  ),
   'sale.registered': { feed: 'sales', fields: Object.keys(saleData.shape) },
   'sale.rejected': { feed: 'sales', fields: Object.keys(saleData.shape) },
   'alert.raised': { feed: 'alerts', fields: Object.keys(alertData.shape) },

@@ -29,7 +29,7 @@ export interface LiveServices {
 }
 
 export function startLive({ store, broker, log }: LiveServices): Worker {
-  const followers = [follow('ledger', ['sales', 'alerts']), follow('telemetry', ['devices'])]
+  const followers = [follow('ledger', ['leads', 'sales', 'alerts']), follow('telemetry', ['devices'])]
 
   function follow(stream: Stream, feeds: readonly LiveFeed[]): () => Promise<boolean> {
     const topics = feeds.map(liveTopic)

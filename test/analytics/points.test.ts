@@ -97,6 +97,12 @@ describe('an entry becomes a point', () => {
       `alerts,dealer=D001,tier=P1,cause=diversion count=1i,${WHO} ${COMMITTED_AT}`,
     ],
     [
+      'an alert about a lead that nobody holds',
+      'alert.raised',
+      { tier: 'P0', cause: 'lead_expired', lead: 'L07-3f2a5b7c9d1e', customer: 'cus_1' },
+      `alerts,dealer=none,tier=P0,cause=lead_expired count=1i,entry="1000048" ${COMMITTED_AT}`,
+    ],
+    [
       'a quarantined message, by whom and of which kind',
       'message.quarantined',
       { quarantine: 'q1', topic: 'hub/v1/D001/tbox/status', sender: 'D001/tbox', errors: [] },

@@ -3,7 +3,7 @@ import { connectAsync } from 'mqtt'
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest'
 import { openEmbeddedBroker } from '../../../broker/embedded.ts'
 import type { Stream } from '../../../gateway/contract/ledger.ts'
-import { liveAlert, liveHealth, liveSale, liveStatus } from '../../../gateway/contract/live.ts'
+import { liveAlert, liveHealth, liveLead, liveSale, liveStatus } from '../../../gateway/contract/live.ts'
 import { startLive } from '../../../gateway/effects/live.ts'
 import { keyIn, shardOf } from '../../../gateway/store/keys.ts'
 import { openRedisStore } from '../../../gateway/store/redis.ts'
@@ -194,6 +194,103 @@ function testLive(open: () => Promise<Store>): void {
     ] as const) {
       expect(schema.strict().parse(on(name)?.message)).toEqual(on(name)?.message)
     }
+  })
+
+  it('tells each step of a race, without the customer and without ids of messages and clicks', async () => {
+    const broker = listeningTo('leads', 'sales', 'alerts', 'devices')
+    const live = startLive({ store, broker, log })
+    onTestFinished(() => live.stop())
+    await inTune(otherHub, broker)
+    const lead = 'L07-3f2a5b7c9d1e'
+    const whose = { lead, customer: 'cus_secret', dealer: 'D001', rep: 'rep-1', event_id: 'wamid.secret' }
+    const skipped = [{ dealer: 'D002', distance_km: 1.5, reason: 'closed' }]
+    const steps: Record<string, object> = {
+      'lead.created': {
+        lead,
+        customer: 'cus_secret',
+        source: 'whatsapp',
+        bridge: 'meta',
+        area: 'Kota Bandung',
+        model: 'EV-1',
+        intent: 'buy',
+        when: null,
+        channel: 'meta_ads',
+        campaign: null,
+        ad: '120',
+        click: 'click-secret',
+      },
+      'lead.offered': {
+        lead,
+        round: 1,
+        ring: 1,
+        offers: [{ dealer: 'D001', rep: 'rep-1', distance_km: 2.2 }],
+        skipped,
+      },
+      'lead.waiting': { lead, ring: 0, skipped, until: null },
+      'lead.claimed': { ...whose, round: 1, offered_at: '2026-11-22T08:15:30.123Z', distance_km: 2.2 },
+      'lead.too_slow': { lead, round: 1, dealer: 'D001', rep: 'rep-1', event_id: 'wamid.secret' },
+      'lead.contacted': { lead, dealer: 'D001', rep: 'rep-1', event_id: 'wamid.secret' },
+      'lead.demo': { lead, dealer: 'D001', rep: 'rep-1', event_id: 'wamid.secret' },
+      'lead.won': { ...whose, serial: 'SER001' },
+      'lead.lost': whose,
+      'lead.widened': { lead, ring: 2 },
+      'lead.released': { lead, round: 1, dealer: 'D001', rep: 'rep-1' },
+      'lead.expired': { lead, customer: 'cus_secret', rings: 4 },
+      'lead.sold': {
+        lead,
+        customer: 'cus_secret',
+        serial: 'SER001',
+        dealer: 'D001',
+        sale: '4711',
+        matched_by: 'customer',
+      },
+    }
+    const unseen = {
+      'lead.claim_repeated': { ...whose, round: 1 },
+      'lead.tap_refused': { ...whose, action: 'claim', reason: 'not_invited' },
+      'customer.message': { customer: 'cus_secret', bridge: 'meta', event_id: 'wamid.secret', kind: 'text' },
+      'message.sent': { job: 'J1', bridge: 'meta', kind: 'text', provider_id: 'wamid.secret', lead },
+    }
+    const alerts = {
+      lead_unclaimed: { lead },
+      lead_uncontacted: { lead, dealer: 'D001', rep: 'rep-1' },
+      lead_expired: { lead, customer: 'cus_secret' },
+      customer_needs_human: { customer: 'cus_secret' },
+    }
+    for (const [type, data] of Object.entries({ ...unseen, ...steps })) await append(otherHub, type, data)
+    for (const [cause, data] of Object.entries(alerts)) {
+      await append(otherHub, 'alert.raised', { tier: 'P0', cause, ...data })
+    }
+    live.wake()
+    const on = (feed: string) =>
+      broker.heard.filter(({ topic }) => topic === `hub/v1/live/${feed}`).map(({ message }) => message)
+    const wanted = Object.keys(steps).length
+    await until('all are heard', () => on('leads').length === wanted && on('alerts').length === 4)
+
+    expect(new Set(on('leads').map(({ type }) => type))).toEqual(new Set(Object.keys(steps)))
+    for (const message of on('leads')) expect(liveLead.parse(message)).toEqual(message)
+    expect(on('leads').find(({ type }) => type === 'lead.claimed')?.data).toEqual({
+      lead,
+      round: 1,
+      dealer: 'D001',
+      rep: 'rep-1',
+      offered_at: '2026-11-22T08:15:30.123Z',
+      distance_km: 2.2,
+    })
+    for (const message of on('alerts')) expect(liveAlert.strict().parse(message)).toEqual(message)
+    expect(
+      on('alerts')
+        .map(({ data }) => data.cause)
+        .sort(),
+    ).toEqual(Object.keys(alerts).sort())
+    expect(on('alerts').find(({ data }) => data.cause === 'lead_uncontacted')?.data).toEqual({
+      tier: 'P0',
+      cause: 'lead_uncontacted',
+      lead,
+      dealer: 'D001',
+      rep: 'rep-1',
+    })
+    expect(JSON.stringify(broker.heard)).not.toContain('secret')
   })
 
   it('reads nothing while nobody listens, and tells nobody old news', async () => {

@@ -34,15 +34,21 @@ describe('/docs', () => {
   it('names every path', () => {
     expect(operations.map(([path, method]) => `${method} ${path}`).sort()).toEqual([
       'get /',
+      'get /api/v1/claims',
+      'get /api/v1/dealers',
       'get /api/v1/devices',
+      'get /api/v1/leads',
+      'get /api/v1/leads/{lead}',
       'get /api/v1/ledger',
       'get /api/v1/quarantine',
       'get /api/v1/quarantine/{id}',
+      'get /api/v1/reps',
       'get /api/v1/sales',
       'get /api/v1/serials/{serial}',
       'get /healthz',
       'get /metrics',
       'get /readyz',
+      'post /api/v1/lead',
       'post /api/v1/quarantine/{id}/replay',
     ])
   })
@@ -51,7 +57,8 @@ describe('/docs', () => {
     for (const [path, , operation] of operations) {
       expect(operation.summary, path).toBeTruthy()
       expect(operation.tags, path).toHaveLength(1)
-      const ok = Object.values(operation.responses['200']?.content ?? {})[0]?.schema
+      const success = operation.responses['200'] ?? operation.responses['202']
+      const ok = Object.values(success?.content ?? {})[0]?.schema
       expect(Object.keys(ok ?? {}).length, path).toBeGreaterThan(0)
       if (!path.startsWith('/api/')) continue
       expect(operation.security, path).toEqual([{ bearer: [] }])
