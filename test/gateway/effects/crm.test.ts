@@ -133,6 +133,26 @@ describeOnBothStores('a CRM', (store) => {
     ])
   })
 
+  it('that refuses one twice, since the first time was not written down, is in the ledger once', async () => {
+    const crm = openCrm(() => ({ result: 'refused', reason: 'http_422' }))
+    let failures = 0
+    const unsteady: Store = {
+      ...store(),
+      async commit(proposals) {
+        const isCheckpoint = proposals.some(({ set }) =>
+          set?.some(({ key }) => key.includes('checkpoint:crm-')),
+        )
+        if (isCheckpoint && crm.tries.length === 1 && failures++ === 0) throw new Error('the store is away')
+        return store().commit(proposals)
+      },
+    }
+    const hub = await openHub(unsteady, [crm.target])
+    await append(store(), 'lead.claimed', { lead: randomUUID() })
+    await hub.until('it is refused twice', () => hub.crm.state.get(crm.target.name)?.refused === 2)
+    expect(crm.tries).toHaveLength(2)
+    expect(await refusals(store(), crm.target.name)).toHaveLength(1)
+  })
+
   it('that is gone is left alone, and hears of what waited when the hub starts again', async () => {
     let isGone = true
     const crm = openCrm(() => (isGone ? { result: 'stopped', reason: 'http_410' } : { result: 'delivered' }))

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { RECONCILE_MS } from '../../../../gateway/contract/bridge.ts'
+import type { QontakCloud } from '../../../../simulator/whatsapp/qontak-cloud.ts'
 import type { Broadcast } from '../../../../simulator/whatsapp/qontak-rooms.ts'
 import { freePort } from '../../../support/ports.ts'
 import { until } from '../../../support/until.ts'
@@ -501,6 +502,49 @@ describe('what Qontak answers', () => {
     await second.hand(again)
     await second.until(again, 'sent')
     expect(cloud.heard(PHONE)).toEqual([job.body, job.body])
+  })
+
+  it.each<[rule: string, before: (cloud: QontakCloud, body: string) => Promise<unknown>]>([
+    ['the customer said the same', (cloud, body) => cloud.say(PHONE, body)],
+    [
+      'it was said long before',
+      async (cloud, body) => {
+        await cloud.agentSays(PHONE, body)
+        const [said] = cloud.room(PHONE)?.messages.slice(-1) ?? []
+        Object.assign(said ?? {}, { created_at: new Date(Date.now() - 3_600_000).toISOString() })
+      },
+    ],
+  ])('to a bridge that has just started: when %s, that is no sign that it was sent', async (_, before) => {
+    const cloud = await openCloud()
+    const hub = await openBridge(cloud)
+    await cloud.say(PHONE, 'halo')
+    await before(cloud, 'Selamat pagi')
+    const job = hub.job({ body: 'Selamat pagi' })
+    await hub.hand(job)
+    const { provider_id } = await hub.until(job, 'sent')
+    expect(cloud.room(PHONE)?.messages.at(-1)).toMatchObject({ id: provider_id, participant_type: 'bot' })
+  })
+
+  it('to a bridge that has just started: the same words twice are two messages', async () => {
+    const cloud = await openCloud()
+    const hub = await openBridge(cloud)
+    await cloud.say(PHONE, 'halo')
+    for (const job of [hub.job({ body: 'Sebentar' }), hub.job({ body: 'Sebentar' })]) {
+      await hub.hand(job)
+      await hub.until(job, 'sent')
+    }
+    expect(cloud.heard(PHONE)).toEqual(['Sebentar', 'Sebentar'])
+  })
+
+  it('by breaking off, after an agent has said the same: that is no sign either', async () => {
+    const { cloud, hub } = await openSettled()
+    await cloud.agentSays(PHONE, 'Sebentar')
+    hub.clock.pass(1000)
+    cloud.fault({ on: MESSAGES, answer: 'reset', times: 1 })
+    const job = hub.job({ body: 'Sebentar' })
+    await hub.hand(job)
+    await until('it is unknown', () => hub.bridge.state.rooms.unknown === 1)
+    expect(hub.statuses).toEqual([])
   })
 
   it('to a broadcast whose answer was lost: its report tells that it was sent', async () => {

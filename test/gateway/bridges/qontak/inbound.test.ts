@@ -102,6 +102,11 @@ describe('what a customer wrote', () => {
     ['a contact card', { type: 'contact', text: null }, { kind: 'other', text: null }],
     ['what the system says', { type: 'system', text: 'Room assigned' }, { kind: 'other' }],
     ['a time that cannot be read', { created_at: 'kemarin' }, { at: '2026-11-22T08:15:30.000Z' }],
+    [
+      'a time of another age',
+      { created_at: '+012026-11-22T08:15:29.000Z' },
+      { at: '2026-11-22T08:15:30.000Z' },
+    ],
     ['an answer to a message', { reply: { id: 'msg-0' } }, { reply_to: 'msg-0' }],
     ['a nameless sender is called as the room', { sender: null }, { customer: { name: 'Rina Room' } }],
     [
