@@ -85,7 +85,7 @@ export function ask(
     // The second wording asks for the number.
     ...(wording === 1 && question !== 'location' ? [numbered(choices)] : []),
   ]
-  const body = shorten(paragraph(lines), MESSAGE_LIMITS.interactiveBody)
+  const body = paragraph(lines)
   const offered = choices.map(({ id, title }) => ({ id, title }))
   if (choices.length === 0) return { say: { kind: 'location_request', body }, offered }
   if (question === 'consent') return { say: { kind: 'buttons', body, choices }, offered }

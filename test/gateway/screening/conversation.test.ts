@@ -176,6 +176,19 @@ describe('a button of an earlier question', () => {
     expect(heardFrom(upTo('model').say(tap('screen:model:Elang X')))).toContain('belum mengenali modelnya')
   })
 
+  it('with an answer that nobody offered is a wrong answer', () => {
+    for (const id of [
+      'screen:consent:perhaps',
+      'screen:intent:fly',
+      'screen:when:never',
+      'screen:location:Atlantis',
+    ])
+      expect(upTo('consent').say(tap(id)).conversation).toMatchObject({
+        tries: 1,
+        answers: { message: 'halo kak' },
+      })
+  })
+
   it('never changes the language', () => {
     expect(upTo('consent').say(tap('screen:consent:yes', 'I agree to this')).conversation.language).toBe('id')
   })

@@ -125,6 +125,7 @@ describe('a place is found', () => {
     ['kab cimahi', ['Kota Cimahi']],
     ['cikarang, bekasi', ['Kabupaten Bekasi']],
     ['Soreang Bandung', ['Kabupaten Bandung']],
+    ['Slawi, Tegal', ['Kabupaten Tegal']],
     ['malang', ['Kota Malang']],
     ['kepanjen malang', ['Kabupaten Malang']],
     ['banjar', ['Kota Banjar', 'Kabupaten Banjar']],
@@ -148,6 +149,7 @@ describe('a place is found', () => {
   it('in passing only where it is surely a place', () => {
     expect(findPlace('motor batu saya solo, pati', 'in passing')).toEqual([])
     expect(names(findPlace('saya di batu', 'in passing'))).toEqual(['Kota Batu'])
+    expect(findPlace('salak pandan di rantau', 'in passing')).toEqual([])
     expect(findPlace('surabya', 'in passing')).toEqual([])
   })
 

@@ -17,11 +17,10 @@ const modelNames = fc.oneof(
   fc.constant(MODELS),
   fc.constant<string[]>([]),
   fc.array(fc.string({ unit: 'grapheme', maxLength: 90 }), { maxLength: 25 }),
-  // Alike at the front, longer than a row, an id, a sentence.
-  fc.array(
-    fc.integer({ min: 0, max: 99 }).map((n) => `${'Sepeda Motor Listrik Nusantara '.repeat(8)}${n}`),
-    { maxLength: 25 },
-  ),
+  // Alike at the front; longer than a row, than an id.
+  fc
+    .tuple(fc.constantFrom(1, 8), fc.uniqueArray(fc.nat({ max: 99 }), { maxLength: 25 }))
+    .map(([times, numbers]) => numbers.map((n) => `${'Sepeda Motor Listrik Nusantara '.repeat(times)}${n}`)),
 )
 
 const words = fc.constantFrom(
@@ -119,6 +118,18 @@ const sent = fc.record({
   ),
 })
 
+/** How far it has come before anything goes. */
+const opening = fc.constantFrom<readonly Said[]>(
+  [],
+  ['halo', 'ya'],
+  ['hello', 'yes', 'Jakarta'],
+  ['halo', 'ya', 'Medan'],
+  ['hello', 'yes', 'Medan'],
+  ['halo', 'ya', 'Medan', tap('screen:any_model:yes')],
+  ['halo', 'ya', 'Medan', tap('screen:any_model:yes'), 'beli'],
+  ['halo', 'ya', 'Medan', tap('screen:any_model:yes'), 'beli', 'besok'],
+)
+
 interface Step {
   readonly before: Conversation | null
   readonly turn: ReturnType<typeof takeTurn>
@@ -184,8 +195,17 @@ function expectFits(say: MessageContent): void {
 describe('whatever is sent', () => {
   const whatever = (check: (steps: Step[]) => void) =>
     fc.assert(
-      fc.property(modelNames, fc.array(sent, { minLength: 1, maxLength: 25 }), (models, messages) =>
-        check(play(models, messages)),
+      fc.property(
+        modelNames,
+        opening,
+        fc.array(sent, { minLength: 1, maxLength: 20 }),
+        (models, first, messages) =>
+          check(
+            play(models, [
+              ...first.map((what) => ({ said: what, afterMs: 30_000, lateMs: 500 })),
+              ...messages,
+            ]),
+          ),
       ),
       { numRuns: 300 },
     )
