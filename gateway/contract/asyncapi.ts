@@ -2,14 +2,16 @@
  * The MQTT side as an AsyncAPI 3.0 document, made of the schemas and topics in this folder: what the hub checks and what
  * its documentation says cannot differ. Pure; `npm run asyncapi` writes it to `asyncapi.yaml`.
  *
- * `receive` and `send` are the hub's: it receives what devices publish.
+ * `receive` and `send` are the hub's: it receives what devices and bridges publish.
  */
 import { stringify } from 'yaml'
 import { z } from 'zod'
-import { DEVICE_PAYLOAD_BYTES_MAX, health, sale, status } from './events.ts'
-import { liveAlert, liveHealth, liveSale, liveStatus } from './live.ts'
+import { inbound, jobStatus, outbound, RECONCILE_MS } from './bridge.ts'
+import { BRIDGE_PAYLOAD_BYTES_MAX, DEVICE_PAYLOAD_BYTES_MAX, health, sale, status } from './events.ts'
+import { liveAlert, liveHealth, liveLead, liveSale, liveStatus } from './live.ts'
 import { receipt } from './receipts.ts'
-import { NAME_PATTERN, RESERVED_DEALERS, ROOT } from './topics.ts'
+import { submission } from './submission.ts'
+import { HEAD_OFFICE, NAME_PATTERN, RESERVED_DEALERS, ROOT } from './topics.ts'
 
 interface Channel {
   readonly name: string
@@ -19,6 +21,8 @@ interface Channel {
   readonly qos: number
   readonly messages: Readonly<Record<string, z.ZodType>>
 }
+
+const RECONCILE_SECONDS = RECONCILE_MS / 1000
 
 const CHANNELS: readonly Channel[] = [
   {
@@ -57,6 +61,65 @@ const CHANNELS: readonly Channel[] = [
     messages: { receipt },
   },
   {
+    name: 'bridgeInbound',
+    address: `${ROOT}/bridge/{bridge}/inbound`,
+    description:
+      'A bridge tells what a person wrote, tapped or shared, in a form that is no provider’s. The PUBACK means that it ' +
+      'is in the ledger: only then answer the provider’s webhook. At least once: a message is known by bridge and ' +
+      'event_id, the provider’s id of it, and what is known already changes nothing, days later too. What cannot be ' +
+      'decoded is kept in quarantine, and acknowledged.',
+    action: 'receive',
+    qos: 1,
+    messages: { inbound },
+  },
+  {
+    name: 'bridgeOutbound',
+    address: `${ROOT}/bridge/{bridge}/outbound`,
+    description:
+      'The hub hands a message over to be sent. It waits in the outbox until the bridge is connected and subscribed; ' +
+      'nothing needs to be kept in the session. The bridge’s PUBACK means that it has taken the job, its status ' +
+      'sent or failed that the job is done. At least once: the same job has the same job_id however often it comes. ' +
+      'Do not send a job_id that is on its way or was sent. A bridge that does not know whether a message went out ' +
+      `says nothing: ${RECONCILE_SECONDS} seconds after a job was handed over without a sent or failed it is handed ` +
+      'over again, so hold it back that long for the provider’s own report, and put the job_id into what the ' +
+      'provider returns with its reports where it lets you.',
+    action: 'send',
+    qos: 1,
+    messages: { outbound },
+  },
+  {
+    name: 'bridgeStatus',
+    address: `${ROOT}/bridge/{bridge}/status`,
+    description:
+      'A bridge tells what became of a job: sent, delivered, read, failed. In any order and as often as the provider ' +
+      'tells it: states only move forward, by job_id, and failed is the end. sent and failed take the job out of the ' +
+      'outbox. A failure that may pass (the provider is away, a rate limit) is no failed: try again until expires_at.',
+    action: 'receive',
+    qos: 1,
+    messages: { jobStatus },
+  },
+  {
+    name: 'portalLead',
+    address: `${ROOT}/portal/{portal}/lead`,
+    description:
+      'A lead from a form or an advertisement. POST /api/v1/lead publishes here, for the dealer whose token it has, ' +
+      `else for ${HEAD_OFFICE}, and gives the answer; no MQTT client may. Known by event_id and person: the same ` +
+      'again gets the same answer.',
+    action: 'receive',
+    qos: 1,
+    messages: { portalLead: submission },
+  },
+  {
+    name: 'liveLeads',
+    address: `${ROOT}/live/leads`,
+    description:
+      'Each step of each lead’s race as it is committed, without personal data. Who was not listening reads ' +
+      '/api/v1/leads or /api/v1/ledger.',
+    action: 'send',
+    qos: 0,
+    messages: { liveLead },
+  },
+  {
     name: 'liveSales',
     address: `${ROOT}/live/sales`,
     description: 'Sales of all dealers as they are decided, without personal data.',
@@ -82,7 +145,7 @@ const CHANNELS: readonly Channel[] = [
   },
 ]
 
-/** One of each message that device makers write or read. */
+/** One of each message that makers of devices and bridges write or read. */
 export const EXAMPLES: Readonly<Record<string, object>> = {
   sale: {
     event_id: '01JDA2V6ZK3W8Q',
@@ -114,6 +177,44 @@ export const EXAMPLES: Readonly<Record<string, object>> = {
     entry: '4711',
     committed_at: '2026-11-22T08:15:30.456Z',
   },
+  inbound: {
+    event_id: 'line-508271',
+    bridge: 'line',
+    account: '@dealerhub',
+    customer: { phone: null, user_id: 'U4af4980629', name: 'Rina' },
+    at: '2026-11-22T08:15:30.123Z',
+    kind: 'choice',
+    choice: { id: 'claim:L07-3f2a5b7c9d1e', title: 'Ambil' },
+    reply_to: 'line-508270',
+    raw: { type: 'postback', data: 'claim:L07-3f2a5b7c9d1e' },
+  },
+  outbound: {
+    job_id: 'J07-9b1c2d3e4f50',
+    to: { user_id: 'U4af4980629' },
+    kind: 'buttons',
+    body: 'Mau cari motor apa?',
+    choices: [
+      { id: 'model:EV-1', title: 'EV-1' },
+      { id: 'model:EV-2', title: 'EV-2' },
+    ],
+    expires_at: '2026-11-22T09:15:30.123Z',
+  },
+  jobStatus: {
+    job_id: 'J07-9b1c2d3e4f50',
+    provider_id: 'line-508272',
+    state: 'sent',
+    error: null,
+    at: '2026-11-22T08:15:31.000Z',
+  },
+  portalLead: {
+    event_id: 'web-20261122-0001',
+    name: 'Rina',
+    phone: '0812 0000 0001',
+    place: 'Bandung',
+    model: 'EV-1',
+    channel: 'tiktok',
+    campaign: 'november',
+  },
 }
 
 const PARAMETERS = {
@@ -122,6 +223,11 @@ const PARAMETERS = {
     examples: ['D001'],
   },
   device: { description: NAME_PATTERN.source, examples: ['till-1'] },
+  bridge: {
+    description: `${NAME_PATTERN.source}; the name in the token’s role`,
+    examples: ['meta', 'qontak', 'line'],
+  },
+  portal: { description: `A dealer, or ${HEAD_OFFICE}`, examples: [HEAD_OFFICE] },
 }
 
 const reference = (path: string) => ({ $ref: `#/${path}` })
@@ -140,8 +246,11 @@ export function asyncApi(): object {
       description:
         'MQTT 3.1.1. A device logs in with client id = username = `{dealer}/{device}` and its credential as password ' +
         '(or a client certificate whose common name that is), publishes and subscribes below its own prefix, and ' +
-        'nowhere else. People and programs log in with username `api` and an API token as password. ' +
-        `Payloads are UTF-8 JSON of at most ${DEVICE_PAYLOAD_BYTES_MAX / 1024} KiB; unknown fields are ignored.`,
+        'nowhere else. People and programs log in with username `api` and an API token as password: a token of role ' +
+        '`bridge:{bridge}` serves that bridge’s three topics, `analyst` and `manager` read the live feeds. ' +
+        `Payloads are UTF-8 JSON of at most ${DEVICE_PAYLOAD_BYTES_MAX / 1024} KiB from devices and ` +
+        `${BRIDGE_PAYLOAD_BYTES_MAX / 1024} KiB from bridges; unknown fields are ignored. How to write a bridge is in ` +
+        'docs/bridges.md.',
       license: { name: 'MIT' },
     },
     defaultContentType: 'application/json',

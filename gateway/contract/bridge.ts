@@ -74,7 +74,7 @@ export const inbound = z
       .nullish(),
     reply_to: providerId.nullish().describe('The provider’s id of the message this answers'),
     referral: referral.nullish(),
-    raw: z.unknown().describe('What the provider sent, unchanged'),
+    raw: z.unknown().optional().describe('What the provider sent, unchanged'),
   })
   .describe('A person wrote, tapped or shared a place')
 export type InboundMessage = z.infer<typeof inbound>

@@ -2,9 +2,11 @@ import { readFileSync } from 'node:fs'
 import { Parser } from '@asyncapi/parser'
 import { beforeAll, describe, expect, it } from 'vitest'
 import { asyncApi, asyncApiYaml, EXAMPLES } from '../../../gateway/contract/asyncapi.ts'
+import { bridgeTopic, inbound, jobStatus, outbound } from '../../../gateway/contract/bridge.ts'
 import { deviceEvents } from '../../../gateway/contract/events.ts'
 import { receipt } from '../../../gateway/contract/receipts.ts'
-import { deviceTopic, liveTopic } from '../../../gateway/contract/topics.ts'
+import { submission } from '../../../gateway/contract/submission.ts'
+import { deviceTopic, liveTopic, portalTopic } from '../../../gateway/contract/topics.ts'
 
 /** AsyncAPI's own: 0 is an error. */
 const ERROR = 0
@@ -33,7 +35,7 @@ describe('asyncapi.yaml', () => {
     expect(diagnostics.filter(({ severity }) => severity === ERROR).length).toBeGreaterThanOrEqual(2)
   })
 
-  it('has the topics that devices and pages use', () => {
+  it('has the topics that devices, bridges and pages use', () => {
     const device = { dealer: '{dealer}', device: '{device}' }
     const addresses =
       parsed.document
@@ -46,6 +48,11 @@ describe('asyncapi.yaml', () => {
         deviceTopic(device, 'status'),
         deviceTopic(device, 'health'),
         deviceTopic(device, 'receipt'),
+        bridgeTopic('{bridge}', 'inbound'),
+        bridgeTopic('{bridge}', 'outbound'),
+        bridgeTopic('{bridge}', 'status'),
+        portalTopic('{portal}', 'lead'),
+        liveTopic('leads'),
         liveTopic('sales'),
         liveTopic('alerts'),
         liveTopic('devices'),
@@ -53,10 +60,24 @@ describe('asyncapi.yaml', () => {
     )
   })
 
-  it.each(Object.entries({ ...deviceEvents, receipt }))(
+  it.each(Object.entries({ ...deviceEvents, receipt, inbound, outbound, jobStatus, portalLead: submission }))(
     'has an example of a %s that the hub would take',
     (name, schema) => {
       expect(schema.strict().parse(EXAMPLES[name])).toEqual(EXAMPLES[name])
     },
   )
+
+  it('leaves open what a provider sent, and says which live lead has which fields', () => {
+    const { schemas } = JSON.parse(JSON.stringify(asyncApi())).components
+    const steps: { properties: { type: { enum: string[] }; data: { properties: object } } }[] =
+      schemas.liveLead.oneOf
+    expect(schemas.inbound.properties.raw).toEqual({ description: expect.any(String) })
+    expect(schemas.inbound.required).not.toContain('raw')
+    expect(steps.flatMap(({ properties }) => properties.type.enum)).toContain('lead.claimed')
+    for (const step of steps) {
+      const fields = Object.keys(step.properties.data.properties)
+      expect(fields).toContain('lead')
+      for (const personal of ['customer', 'event_id', 'click']) expect(fields).not.toContain(personal)
+    }
+  })
 })
