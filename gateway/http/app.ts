@@ -16,7 +16,6 @@ import { jsonSchemaTransform } from 'fastify-type-provider-zod'
 import packageJson from '../../package.json' with { type: 'json' }
 import { createDirectoryReader } from '../reference/load-directory.ts'
 import { CALLER } from './access.ts'
-import { endConnections } from './closing.ts'
 import { createApp } from './create-app.ts'
 import { LIMITS } from './limits.ts'
 import { rememberRoutes } from './not-found.ts'
@@ -44,7 +43,6 @@ export function buildApp(services: HttpServices): App {
   const app = createApp(services.log)
   app.decorateRequest(CALLER, null)
   const notFound = rememberRoutes(app)
-  endConnections(app)
 
   const readiness = watch(services)
   app.addHook('onClose', async () => readiness.stop())

@@ -1,7 +1,8 @@
-/** What every HTTP server of the house has in common: bounds, validation by zod, problem documents, safe headers. */
+/** What every HTTP server of the house has in common: bounds, validation by zod, problem documents, safe headers, an end. */
 import helmet from '@fastify/helmet'
 import Fastify, { type FastifyBaseLogger } from 'fastify'
 import { serializerCompiler, validatorCompiler, type ZodTypeProvider } from 'fastify-type-provider-zod'
+import { endConnections } from './closing.ts'
 import { LIMITS } from './limits.ts'
 import { answerBrokenRequest, sendProblem } from './problem.ts'
 import type { App } from './services.ts'
@@ -28,6 +29,7 @@ export function createApp(log: FastifyBaseLogger): App {
   app.setValidatorCompiler(validatorCompiler)
   app.setSerializerCompiler(serializerCompiler)
   app.setErrorHandler(sendProblem)
+  endConnections(app)
   app.register(helmet, {
     contentSecurityPolicy: { useDefaults: false, directives: NOTHING_TO_LOAD },
     // It speaks plain HTTP; whoever puts TLS before it decides about this.

@@ -26,11 +26,7 @@ export function metaWebhookRoutes(
 ): void {
   app.register(async (scope: App) => {
     scope.removeAllContentTypeParsers()
-    scope.addContentTypeParser(
-      '*',
-      { parseAs: 'buffer', bodyLimit: BODY_BYTES_MAX },
-      async (_: unknown, body: Buffer) => body,
-    )
+    scope.addContentTypeParser('*', { parseAs: 'buffer' }, async (_: unknown, body: Buffer) => body)
 
     scope.get(
       META_WEBHOOK,

@@ -266,6 +266,33 @@ describe('when Meta', () => {
   })
 })
 
+it('a rush of messages is spread so that Meta’s limits are never met', async () => {
+  const { hub, cloud, clock, bridge, rina, job, codes } = await open()
+  const people = Array.from({ length: 150 }, (_, i) =>
+    cloud.person({ phone: `62813${String(i).padStart(8, '0')}`, name: `P${i}` }),
+  )
+  for (const person of people) cloud.say(person, 'halo')
+  await cloud.webhooks.idle()
+  await clock.advance(2000)
+  for (let i = 0; i < 50; i++) await hub.handOver(job(`rina-${i}`))
+  for (const [i, { phone }] of people.entries()) await hub.handOver(job(`all-${i}`, { to: { phone } }))
+  const quiet = () => until('nothing is under way', () => bridge.state.queue.sending === 0)
+  // Small steps: what leaves at one instant arrives at that instant.
+  for (let i = 0; i < 300 && bridge.state.queue.waiting > 5; i++) {
+    await clock.advance(13)
+    await quiet()
+  }
+  expect(cloud.received(rina)).toHaveLength(45)
+  for (let second = 0; second < 31; second++) {
+    await clock.advance(1000)
+    await quiet()
+  }
+  expect(codes()).toEqual(Array(200).fill(null))
+  expect(cloud.received(rina).map(({ jobId }) => jobId)).toEqual(
+    Array.from({ length: 50 }, (_, i) => `rina-${i}`),
+  )
+})
+
 describe('when the bridge is killed between send and record', () => {
   async function openKillable() {
     const hub = await openHub()

@@ -1,10 +1,9 @@
 /** The bridge with its webhook over HTTP, as the hub wires it; used in the tests' process and in one of its own. */
-import Fastify from 'fastify'
-import { serializerCompiler, validatorCompiler } from 'fastify-type-provider-zod'
+import { pino } from 'pino'
 import { connectBridge, dialUrl } from '../../../../gateway/bridges/bridge.ts'
 import type { Clock } from '../../../../gateway/bridges/clock.ts'
 import { createMetaBridge, type MetaBridge } from '../../../../gateway/bridges/meta/meta.ts'
-import { sendProblem } from '../../../../gateway/http/problem.ts'
+import { createApp } from '../../../../gateway/http/create-app.ts'
 import { metaWebhookRoutes } from '../../../../gateway/http/routes/webhooks-meta.ts'
 import type { App } from '../../../../gateway/http/services.ts'
 import { until } from '../../../support/until.ts'
@@ -38,10 +37,7 @@ export async function startBridge(
     ...(clock && { clock }),
     ...(timeoutMs !== undefined && { timeoutMs }),
   })
-  const app = Fastify() as unknown as App
-  app.setValidatorCompiler(validatorCompiler)
-  app.setSerializerCompiler(serializerCompiler)
-  app.setErrorHandler(sendProblem)
+  const app = createApp(pino({ enabled: false }))
   metaWebhookRoutes(app, bridge)
   const url = await app.listen({ host: '127.0.0.1', port: httpPort })
   await until('the bridge is connected', () => bus.isConnected)
