@@ -37,7 +37,7 @@ export async function startBridge(
     ...(clock && { clock }),
     ...(timeoutMs !== undefined && { timeoutMs }),
   })
-  const app = createApp(pino({ enabled: false }))
+  const app = createApp(pino({}, { write() {} }))
   metaWebhookRoutes(app, bridge)
   const url = await app.listen({ host: '127.0.0.1', port: httpPort })
   await until('the bridge is connected', () => bus.isConnected)
