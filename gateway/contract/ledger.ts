@@ -109,6 +109,17 @@ export const ALERT_CAUSES = [
 ] as const
 export type AlertCause = (typeof ALERT_CAUSES)[number]
 
+/** `crm.refused`: a CRM will never take what it was told of an entry. */
+export interface CrmRefusedEntry {
+  /** `webhook` or `qontak` */
+  target: string
+  /** Id of the entry it was told of. */
+  entry: string
+  /** `http_422`, `gave_up_timeout`, … */
+  reason: string
+  attempts: number
+}
+
 /** `message.quarantined`: bytes that could not be decoded, other than a sale's. */
 export interface QuarantineEntry {
   quarantine: string

@@ -21,7 +21,7 @@ import {
   crmOrderKey,
   type DescribeEntry,
 } from '../contract/crm.ts'
-import { type Entry, parseEntryId } from '../contract/ledger.ts'
+import { type CrmRefusedEntry, type Entry, parseEntryId } from '../contract/ledger.ts'
 import { type CrmCheckpointDoc, checkpointKey, crmRefusedKey, type WaitingDelivery } from '../documents.ts'
 import { createLease } from '../lease.ts'
 import { commitUntilAnswered } from '../store/commit-until-answered.ts'
@@ -255,7 +255,12 @@ function follow({ store, describe, log, now, random }: Services, target: CrmTarg
   /** In the lane of the entry that was refused; once, however often it is refused. */
   async function refuse(one: WaitingDelivery, reason: string): Promise<WaitingDelivery[]> {
     const shard = parseEntryId(one.entry)?.lane ?? 0
-    const data = { target: target.name, entry: one.entry, reason, attempts: one.attempts + 1 }
+    const data: CrmRefusedEntry = {
+      target: target.name,
+      entry: one.entry,
+      reason,
+      attempts: one.attempts + 1,
+    }
     await store.commit([
       {
         shard,
