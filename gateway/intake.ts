@@ -26,7 +26,7 @@ import type { Directory } from './directory.ts'
 import { receiptsIndex } from './documents.ts'
 import { createDirectoryLoader, DIRECTORY_KEYS } from './reference/load-directory.ts'
 import type { Key } from './store/keys.ts'
-import type { Doc, Outcome, Proposal, Store } from './store/store.ts'
+import type { Check, Doc, Outcome, Proposal, Store } from './store/store.ts'
 
 /** How long an acknowledgement is held while the store is away. A stalled socket still answers pings for that long. */
 export const HOLD_MS = 5000
@@ -192,7 +192,7 @@ export function startIntake(services: IntakeServices): Intake {
         }
         work.decision = onReceipt === null ? inOutbox(decide(work, docs), now()) : decide(work, docs)
         for (const proposed of work.decision.proposals) {
-          const proposal = { ...proposed, token: newToken() }
+          const proposal = docs.bound({ ...proposed, token: newToken() })
           proposals.push(proposal)
           docs.apply(proposal)
         }
@@ -326,10 +326,13 @@ function isSettled(outcome: Outcome | undefined, proposed: ProposedWrite | undef
 /**
  * The documents of one round. A checked write that was proposed earlier in the batch is seen by the decisions after
  * it, as it will be when the store comes to them: a unit's ten reports in one batch are ten versions, not nine conflicts.
+ * It may not come to pass, and another hub's write take its version: so those decisions hold for this very write only.
  */
 class BatchDocs {
   readonly directory: Directory
   readonly #docs = new Map<Key, Doc | null>()
+  /** By key, the token of the proposal that will have written it. */
+  readonly #writers = new Map<Key, string>()
 
   constructor(keys: readonly Key[], found: readonly (Doc | null)[], directory: Directory) {
     this.directory = directory
@@ -359,11 +362,23 @@ class BatchDocs {
     }
   }
 
-  apply({ check = [], set = [] }: Proposal): void {
+  /** What was decided by documents that are not written yet checks who wrote them. */
+  bound(proposal: Proposal): Proposal {
+    const { check = [] } = proposal
+    if (!check.some(({ key }) => this.#writers.has(key))) return proposal
+    const bind = (item: Check): Check => {
+      const by = this.#writers.get(item.key)
+      return by === undefined ? item : { ...item, by }
+    }
+    return { ...proposal, check: check.map(bind) }
+  }
+
+  apply({ token, check = [], set = [] }: Proposal): void {
     for (const { key, version } of check) {
       const written = set.find((item) => item.key === key)
       if (written === undefined) continue
       this.#docs.set(key, { value: written.value, version: version + 1, atMs: 0, entry: null })
+      this.#writers.set(key, token)
     }
   }
 }

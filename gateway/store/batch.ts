@@ -11,7 +11,7 @@
  *   documents count
  *   proposals count, then each: position of the next one, token text,
  *               locks    count, then each: document, value text, equal is mine (0|1), position of the writes instead (0)
- *               checks   count, then each: document, version
+ *               checks   count, then each: document, version, token text of who must have written it (0: anybody)
  *               writes   what to do; behind it, the writes instead, where locks point
  *   writes    appends  count, then each: stream, body text
  *             sets     count, then each: document, value text (0: remove)
@@ -104,7 +104,9 @@ export function encodeBatch(proposals: readonly Proposal[]): Batch {
       else instead.push({ at: pushPosition(), writes })
     }
     body.push(check.length)
-    for (const { key: name, version } of check) body.push(documents.of(name), version)
+    for (const { key: name, version, by } of check) {
+      body.push(documents.of(name), version, by === undefined ? 0 : text(by))
+    }
     pushWrites(proposal, shard)
     for (const { at, writes } of instead) {
       body[at] = body.length

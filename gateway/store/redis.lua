@@ -131,12 +131,17 @@ local function apply(at)
   local count = control[at]
   at = at + 1
   for _ = 1, count do
-    local record = records[control[at]]
-    if versionOf(record) ~= control[at + 1] then
+    local record, by = records[control[at]], control[at + 2]
+    local isVersion = versionOf(record) == control[at + 1]
+    if not isVersion or by ~= 0 then
       local _, written, entry, writer = match(record or '', RECORD)
-      if writer == token then mine = written .. ' ' .. entry else conflict = conflict or control[at] end
+      if writer == token then
+        mine = written .. ' ' .. entry
+      elseif not isVersion or writer ~= texts[by + 1] then
+        conflict = conflict or control[at]
+      end
     end
-    at = at + 2
+    at = at + 3
   end
 
   if held then

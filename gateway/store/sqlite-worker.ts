@@ -196,12 +196,13 @@ function interpret({
     }
     let conflict: number | null = null
     count = num(at++)
-    for (; count > 0; count--, at += 2) {
+    for (; count > 0; count--, at += 3) {
       const record = getRecord(key(at))
-      if (versionOf(record) === num(at + 1)) continue
+      const isVersion = versionOf(record) === num(at + 1)
+      if (isVersion && num(at + 2) === 0) continue
       const found = record === undefined ? null : recordHead(record)
       if (found?.token === token) mine = `${found.atMs} ${found.entry ?? '-'}`
-      else conflict ??= num(at)
+      else if (!isVersion || found?.token !== text(at + 2)) conflict ??= num(at)
     }
 
     if (held !== null) {

@@ -51,6 +51,17 @@ export interface Writes {
 /** See `Writes.index`. */
 export const ENTRY_ID = '$entry'
 
+export interface Check {
+  readonly key: Key
+  /** 0: must not exist. */
+  readonly version: number
+  /**
+   * Token of the proposal that must have written this version: for who builds on a proposal that is not committed yet.
+   * Somebody else's write may have the same version.
+   */
+  readonly by?: string
+}
+
 export interface Proposal extends Writes {
   /** Where the aggregate lives: every key below is of this shard, and entries go to its lane. */
   readonly shard: Shard
@@ -58,8 +69,8 @@ export interface Proposal extends Writes {
   readonly token: string
   /** All must be free. */
   readonly once?: readonly Once[]
-  /** Version 0: must not exist. A key that is set without a check is overwritten. */
-  readonly check?: readonly { readonly key: Key; readonly version: number }[]
+  /** A key that is set without a check is overwritten. */
+  readonly check?: readonly Check[]
   /** By lock: what to write instead when that lock is held. Locks named before it are taken all the same. */
   readonly otherwise?: Readonly<Record<Key, Writes>>
 }

@@ -26,7 +26,10 @@ export function applyToModel({ docs }: Model, proposal: Proposal) {
   }
 
   const heldAt = once.findIndex(({ key }) => docs.has(key) && docs.get(key)?.token !== token)
-  const stale = check.filter(({ key, version }) => (docs.get(key)?.version ?? 0) !== version)
+  const stale = check.filter(
+    ({ key, version, by }) =>
+      (docs.get(key)?.version ?? 0) !== version || (by !== undefined && docs.get(key)?.token !== by),
+  )
   const conflict = stale.find(({ key }) => docs.get(key)?.token !== token)
   const mine =
     once.some(({ key }) => docs.get(key)?.token === token) ||

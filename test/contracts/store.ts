@@ -174,6 +174,33 @@ export function testStore(open: () => Promise<Store>): void {
       expect(await store.read([key])).toMatchObject([{ value: 'two', version: 2 }])
     })
 
+    it('builds on a write that may not come to pass: the same version by somebody else is refused', async () => {
+      const aggregate = fresh('doc')
+      const shard = shardOf(aggregate)
+      const key = keyFor('doc', aggregate)
+      const write = (version: number, value: string, by?: string): Proposal => ({
+        shard,
+        token: token(),
+        check: [{ key, version, ...(by && { by }) }],
+        set: [{ key, value }],
+      })
+      const [first, late] = [write(0, 'mine'), write(0, 'mine, but late')]
+      const [second, misled] = [
+        write(1, 'after mine', first.token),
+        write(2, 'after the late one', late.token),
+      ]
+      const outcomes = await store.commit([first, second, late, misled])
+      expect(outcomes.map(({ outcome }) => outcome)).toEqual([
+        'committed',
+        'committed',
+        'conflict',
+        'conflict',
+      ])
+      // Handed in again, it is known by its own token, whoever it was built on.
+      expect(await one(store, second)).toMatchObject({ outcome: 'committed' })
+      expect(await store.read([key])).toMatchObject([{ value: 'after mine', version: 2 }])
+    })
+
     it('loses no increment when two hubs count in one document', async () => {
       const aggregate = fresh('counter')
       const shard = shardOf(aggregate)
@@ -502,7 +529,8 @@ export function testStore(open: () => Promise<Store>): void {
       const shard = shardOf(fresh('model'))
       const prefix = fresh('m')
       const model: Model = newModel()
-      const proposals = plans.map((plan) => proposalOf(plan, shard, prefix))
+      const tokens = plans.map(token)
+      const proposals = plans.map((plan, at) => proposalOf(plan, shard, prefix, at, tokens))
       // In one batch, then the same again: a repeat must be harmless in any position.
       for (const batch of [proposals, proposals]) {
         const expected = batch.map((proposal) => applyToModel(model, proposal))
@@ -527,7 +555,8 @@ export function testStore(open: () => Promise<Store>): void {
 interface Plan {
   token: number
   once: { key: number; value: number; otherwise: boolean }[]
-  check: { key: number; version: number }[]
+  /** `by`: which of the plans before it must have written it. */
+  check: { key: number; version: number; by?: number | undefined }[]
   set: { key: number; value: number | null }[]
 }
 
@@ -538,20 +567,36 @@ const planArbitrary: fc.Arbitrary<Plan> = fc.record({
     maxLength: 2,
     selector: ({ key }) => key,
   }),
-  check: fc.array(fc.record({ key: planKey, version: fc.nat({ max: 3 }) }), { maxLength: 1 }),
+  check: fc.array(
+    fc.record({
+      key: planKey,
+      version: fc.nat({ max: 3 }),
+      by: fc.option(fc.nat({ max: 3 }), { nil: undefined }),
+    }),
+    { maxLength: 1 },
+  ),
   set: fc.uniqueArray(fc.record({ key: planKey, value: fc.option(fc.nat({ max: 9 })) }), {
     maxLength: 2,
     selector: ({ key }) => key,
   }),
 })
 
-function proposalOf(plan: Plan, shard: number, prefix: string): Proposal {
+function proposalOf(
+  plan: Plan,
+  shard: number,
+  prefix: string,
+  at: number,
+  tokens: readonly string[],
+): Proposal {
   const key = (i: number) => keyIn(shard, `${prefix}-${i}`)
   return {
     shard,
-    token: token(),
+    token: tokens[at] as string,
     once: plan.once.map(({ key: i, value }) => ({ key: key(i), value })),
-    check: plan.check.map(({ key: i, version }) => ({ key: key(i), version })),
+    check: plan.check.map(({ key: i, version, by }) => {
+      const writer = by === undefined ? undefined : tokens[at - 1 - by]
+      return { key: key(i), version, ...(writer !== undefined && { by: writer }) }
+    }),
     set: plan.set.map(({ key: i, value }) => ({ key: key(i), value })),
     otherwise: Object.fromEntries(
       plan.once
