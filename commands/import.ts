@@ -13,7 +13,7 @@ interface Flags {
 
 export const importCommand = (): Command =>
   new Command('import')
-    .summary('dealers, serials, prices from a CSV file')
+    .summary('dealers, reps, managers, serials, prices from a CSV file')
     .description('Reference data from a CSV file: wholly or not at all, the same file any number of times.')
     .addArgument(new Argument('<kind>', 'what the file holds').choices(REFERENCE_KINDS))
     .argument('<file>', 'UTF-8 CSV with a header; - reads stdin')
@@ -25,11 +25,15 @@ export const importCommand = (): Command =>
 const EXAMPLES = `
 Columns (more are kept as attributes; rows that the file does not have stay as they are):
   dealers   dealer_id,name,region,lat,lon,opens,closes,daily_quota,phone
+            and, if you like, closed_on: weekdays and dates it is closed on, such as sun;2026-12-25
+  reps      rep_id,dealer_id,name,phone,language     language: id or en
+  managers  manager_id,region,name,phone,language
   serials   serial,model,dealer_id,produced_on      dealer_id may be empty: any dealer
   prices    model,region,msrp,map,valid_from        region may be empty: all others
 
 Examples:
   $ hub import dealers dealers.csv
+  $ hub import reps reps.csv
   $ hub import serials serials.csv --dry-run
   $ gunzip -c serials.csv.gz | hub import serials -`
 

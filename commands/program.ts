@@ -16,6 +16,7 @@ import { importCommand } from './import.ts'
 import { ledgerCommand } from './ledger.ts'
 import { metricsCommand } from './metrics.ts'
 import { quarantineCommand } from './quarantine.ts'
+import { raceCommand } from './race.ts'
 import { restoreCommand } from './restore.ts'
 import { simulateHubCommand } from './simulate.ts'
 import { startCommand } from './start.ts'
@@ -48,6 +49,7 @@ export function buildProgram(): Command {
     tokenCommand(),
     importCommand(),
     ledgerCommand(),
+    raceCommand(),
     quarantineCommand(),
     metricsCommand(),
     backupCommand(),

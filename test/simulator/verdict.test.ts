@@ -473,7 +473,7 @@ describe('the verdict', () => {
     ])
   })
 
-  test('passes over what stood in the ledger before, and what is of other devices', async () => {
+  test('passes over what stood in the ledger before, what is of other devices, and what is about leads', async () => {
     const world = smallWorld(SEED)
     const older = await play(smallWorld(2))
     const before: Record<string, number> = {}
@@ -485,6 +485,14 @@ describe('the verdict', () => {
     const hub = new TinyHub(world)
     for (const { type, data } of older.ledger) hub.append({ type, data })
     hub.accept('elsewhere/pos-1', Buffer.from('noise'))
+    const { dealer } = world.devices[0] as (typeof world.devices)[number]
+    const lead = { lead: 'L07-3f2a5b7c9d1e', dealer, rep: 'rep-1' }
+    hub.append({ type: 'lead.claimed', data: { ...lead, event_id: 'wamid-1' } })
+    hub.append({ type: 'alert.raised', data: { tier: 'P0', cause: 'lead_uncontacted', ...lead } })
+    hub.append({
+      type: 'alert.raised',
+      data: { tier: 'P1', cause: 'customer_needs_human', customer: 'cus_1' },
+    })
     perform(world, hub, journal)
     expect(judge(world, journal.books, hub.ledger).findings).toEqual([])
   })
