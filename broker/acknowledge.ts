@@ -63,6 +63,8 @@ export class Acknowledger {
   readonly #stats: BrokerStats
   readonly #count: (reason: RefusalReason) => void
   readonly #limits: Limits
+  /** A message has been settled. */
+  readonly #onSettled: () => void
   /** Senders that have something unacknowledged. */
   readonly #busy = new Set<SenderQueue>()
   /** Senders whose turn it is when the handler has room again; in order. */
@@ -77,11 +79,13 @@ export class Acknowledger {
     stats: BrokerStats
     count: (reason: RefusalReason) => void
     limits: Limits
+    settled?: () => void
   }) {
     this.#accept = options.accept
     this.#stats = options.stats
     this.#count = options.count
     this.#limits = options.limits
+    this.#onSettled = options.settled ?? (() => {})
     this.#intervalMs = 1_000 / options.limits.ratePerSecond
     this.#sweep = setInterval(() => this.#failOverdue(), SWEEP_MS).unref()
   }
@@ -193,6 +197,7 @@ export class Acknowledger {
       if (queue.waiting !== null) this.#stalled.add(queue) // no sender goes before those that wait
       this.#startStalled()
     }
+    this.#onSettled()
     if (this.#whenIdle !== null) this.#checkIdle()
   }
 

@@ -6,6 +6,7 @@ import type { Principal } from './broker.ts'
 import type { Entrance } from './listeners.ts'
 import type { MailboxWindow } from './mailboxes.ts'
 import type { Session } from './sessions.ts'
+import type { ShortWay } from './short-way.ts'
 
 export interface Connection {
   readonly client: Client
@@ -18,6 +19,8 @@ export interface Connection {
   connect: ConnectPacket | null
   /** Null until it has logged in. */
   login: Login | null
+  /** A device's, from its CONNACK on. */
+  shortWay: ShortWay | null
 }
 
 export interface Login {

@@ -3,6 +3,8 @@
  * subscribing, acknowledging); this file answers its questions, and each answer has a file of its own:
  *
  *   listeners.ts      who gets as far as a socket
+ *   read-gate.ts      when sockets are read
+ *   short-way.ts      PUBLISH and PUBACK of devices, past Aedes
  *   packet-guard.ts   which packets reach Aedes at all
  *   connect-rules.ts  what a CONNECT must look like
  *   logins.ts         who a client is, and what happens to the one that was there before
@@ -21,10 +23,10 @@ import { Aedes, type Client, type ConnectPacket, type PublishPacket, type Subscr
 import type { Logger } from 'pino'
 import { ROOT } from '../gateway/contract/topics.ts'
 import { Acknowledger, SenderQueue } from './acknowledge.ts'
-import { isWill, pause, readWhole, reasonOf, resume } from './aedes-internals.ts'
+import { isWill, pause, readOn, readWhole, reasonOf, resume } from './aedes-internals.ts'
 import type { Broker, BrokerHandlers, BrokerStats, Message } from './broker.ts'
 import { checkConnect } from './connect-rules.ts'
-import { type Connection, closeFlushed } from './connection.ts'
+import { type Connection, closeFlushed, type Login } from './connection.ts'
 import { FanOut } from './fan-out.ts'
 import { gatherWrites } from './gather-writes.ts'
 import { LIMITS, type Limits } from './limits.ts'
@@ -32,8 +34,11 @@ import { type Entrance, openListeners, type TlsFiles } from './listeners.ts'
 import { Logins } from './logins.ts'
 import { Mailboxes } from './mailboxes.ts'
 import { guardPackets } from './packet-guard.ts'
+import { ReadGate } from './read-gate.ts'
 import { CONNACK, ConnectRefusal, Refusal, type RefusalReason } from './refusal.ts'
 import { persistenceOf, Sessions } from './sessions.ts'
+import { encodePuback, openShortWay, type ShortWay } from './short-way.ts'
+import { SocketWriter } from './socket-writer.ts'
 import { Subscriptions } from './subscriptions.ts'
 import { isFilter, isTopic } from './topic-filters.ts'
 
@@ -85,7 +90,9 @@ export async function openEmbeddedBroker(options: EmbeddedBrokerOptions): Promis
     stats,
     count,
     limits,
+    settled: () => gate.check(),
   })
+  const gate = new ReadGate<Client>({ isFull: () => stats.pending >= limits.messagesInHand, readOn })
   let closing = false
   let closed: Promise<void> | null = null
 
@@ -138,7 +145,7 @@ export async function openEmbeddedBroker(options: EmbeddedBrokerOptions): Promis
 
   function enter(entrance: Entrance): void {
     const { stream } = entrance
-    readWhole(stream)
+    readWhole(stream, () => gate.ask(client))
     gatherWrites(stream)
     const client = aedes.handle(stream)
     const connection: Connection = {
@@ -153,6 +160,7 @@ export async function openEmbeddedBroker(options: EmbeddedBrokerOptions): Promis
       }),
       connect: null,
       login: null,
+      shortWay: null,
     }
     connections.set(client, connection)
     stats.connections++
@@ -162,12 +170,16 @@ export async function openEmbeddedBroker(options: EmbeddedBrokerOptions): Promis
         ? (connection.login?.rights.payloadBytesMax ?? 0) + PUBLISH_HEADER_BYTES
         : limits.controlPacketBytes,
     )
+    openShortWay(client, () => connection.shortWay)
   }
 
   function left(connection: Connection): void {
     connections.delete(connection.client)
+    gate.forget(connection.client)
+    connection.shortWay = null
     stats.connections--
     acknowledger.drop(connection.queue)
+    gate.check()
     if (connection.login === null) return
     subscriptions.left(connection.login)
     logins.left(connection, connection.login)
@@ -218,12 +230,40 @@ export async function openEmbeddedBroker(options: EmbeddedBrokerOptions): Promis
     )
   }
 
-  /** After the CONNACK. */
+  /** After the CONNACK, and before what came behind the CONNECT is handled. */
   function ready(client: Client): void {
-    const login = connections.get(client)?.login
-    if (!login) return
+    const connection = connections.get(client)
+    if (!connection?.login) return
+    const { login } = connection
     login.session.subscriber?.attach(client)
     subscriptions.restored(login)
+    if (login.principal.kind === 'device') {
+      client.once('connected', () => {
+        if (connections.has(client)) connection.shortWay = shortWayOf(connection, login)
+      })
+    }
+  }
+
+  function shortWayOf(connection: Connection, login: Login): ShortWay {
+    const { client, queue } = connection
+    const { principal, rights, window } = login
+    const writer = new SocketWriter(client, () => {})
+    return {
+      takes: (topic) => topic.startsWith(INTAKE) && rights.may('publish', topic),
+      payloadBytesMax: rights.payloadBytesMax,
+      publish(topic, payload, id) {
+        stats.received++
+        acknowledger.push(queue, { topic, payload, sender: principal }, (error) => {
+          if (error) {
+            client.emit('error', error)
+            return
+          }
+          if (!client.closed) writer.write(encodePuback(id))
+          fanOut.publish(topic, payload, 1)
+        })
+      },
+      acknowledged: (id) => window?.acknowledged(id),
+    }
   }
 
   function authorizePublish(

@@ -32,6 +32,8 @@ export const LIMITS = Object.freeze({
    * under the time it is held. The others wait in their senders' queues, in turn.
    */
   messagesInFlight: 2_048,
+  /** Messages read and not settled, all senders together: above, no socket is read. */
+  messagesInHand: 2_048,
   messagesInFlightPerClient: 1_000,
   /** For the handler's answer; the intake's own hold is 5 s, so this is the second net. */
   acceptTimeoutMs: 6_500,
