@@ -4,7 +4,7 @@
  * What no row allows is refused. A subscription is allowed when everything its filter can match is: a device's `#` is
  * refused though its own topics are among what it matches.
  */
-import { DEVICE_DOWNLINKS, NAME_PATTERN, parseDeviceId, ROOT } from '../gateway/contract/topics.ts'
+import { DEVICE_DOWNLINKS, NAME_PATTERN, PORTAL_KINDS, parseDeviceId, ROOT } from '../gateway/contract/topics.ts'
 import type { Credentials, Principal } from './broker.ts'
 import type { Limits } from './limits.ts'
 import { ConnectRefusal } from './refusal.ts'
@@ -37,6 +37,12 @@ export const ACCESS: readonly Row[] = [
     topics: [`${ROOT}/bridge/{self}/inbound`, `${ROOT}/bridge/{self}/status`],
   },
   { who: 'bridge', may: ['subscribe'], topics: [`${ROOT}/bridge/{self}/outbound`] },
+
+  {
+    who: 'dealer',
+    may: ['publish'],
+    topics: PORTAL_KINDS.map((kind) => `${ROOT}/portal/{self}/${kind}`),
+  },
 
   { who: 'analyst', may: ['subscribe'], topics: [`${ROOT}/live/#`] },
   { who: 'manager', may: ['subscribe'], topics: [`${ROOT}/live/#`] },

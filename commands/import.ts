@@ -1,8 +1,11 @@
-/** `hub import`: reference data, from CSV. */
+/** `hub import`: reference data, spend and activities, from CSV. */
 import { Argument, Command } from 'commander'
 import { REFERENCE_KINDS, type ReferenceKind } from '../gateway/documents.ts'
-import { type ImportResult, importReference } from '../gateway/reference/import.ts'
+import { type ImportProgress, type ImportResult, importReference } from '../gateway/reference/import.ts'
+import { REPORT_KINDS, type ReportKind } from '../gateway/reports/files.ts'
+import { importReports } from '../gateway/reports/import.ts'
 import { errorLines, type InputFile, openInput } from './files.ts'
+import { dryRun, openIntake } from './intake.ts'
 import { count, jsonLine, ProgressBar, print } from './output.ts'
 import { withStore } from './with-store.ts'
 
@@ -13,9 +16,9 @@ interface Flags {
 
 export const importCommand = (): Command =>
   new Command('import')
-    .summary('dealers, reps, managers, serials, prices from a CSV file')
-    .description('Reference data from a CSV file: wholly or not at all, the same file any number of times.')
-    .addArgument(new Argument('<kind>', 'what the file holds').choices(REFERENCE_KINDS))
+    .summary('dealers, reps, serials, prices, spend … from a CSV file')
+    .description('Data from a CSV file: wholly or not at all, the same file any number of times.')
+    .addArgument(new Argument('<kind>', 'what the file holds').choices([...REFERENCE_KINDS, ...REPORT_KINDS]))
     .argument('<file>', 'UTF-8 CSV with a header; - reads stdin')
     .option('--dry-run', 'only tell what would change')
     .option('--json', '{"kind","rows","added","changed","same","dry_run"}, or {"errors","errors_total"}')
@@ -30,14 +33,22 @@ Columns (more are kept as attributes; rows that the file does not have stay as t
   managers  manager_id,region,name,phone,language
   serials   serial,model,dealer_id,produced_on      dealer_id may be empty: any dealer
   prices    model,region,msrp,map,valid_from        region may be empty: all others
+  spend     entry_id,date,initiative,dealer_id,region,channel,kind,amount,currency
+            kind: corporate, subsidy, baseline or out_of_pocket
+  activities
+            activity_id,initiative,dealer_id,region,channel,name,start_date,end_date
+  A changed row of spend or activities corrects what was reported; the ledger keeps both.
 
 Examples:
   $ hub import dealers dealers.csv
   $ hub import reps reps.csv
   $ hub import serials serials.csv --dry-run
+  $ hub import spend november.csv --json
   $ gunzip -c serials.csv.gz | hub import serials -`
 
-async function importFile(kind: ReferenceKind, path: string, { dryRun = false, json }: Flags): Promise<void> {
+type Kind = ReferenceKind | ReportKind
+
+async function importFile(kind: Kind, path: string, { dryRun = false, json }: Flags): Promise<void> {
   const result = await runImport(kind, openInput(path), dryRun)
   switch (result.outcome) {
     case 'imported': {
@@ -58,7 +69,7 @@ async function importFile(kind: ReferenceKind, path: string, { dryRun = false, j
   }
 }
 
-async function runImport(kind: ReferenceKind, input: InputFile, dryRun: boolean): Promise<ImportResult> {
+async function runImport(kind: Kind, input: InputFile, isDry: boolean): Promise<ImportResult> {
   using bar = new ProgressBar()
   let bytesRead = 0
   async function* counted(): AsyncGenerator<Uint8Array> {
@@ -67,16 +78,25 @@ async function runImport(kind: ReferenceKind, input: InputFile, dryRun: boolean)
       yield chunk
     }
   }
-  return await withStore((store, { serialPattern, redisUrl }) =>
-    importReference(store, kind, counted(), {
+  const onProgress = (progress: ImportProgress): void => {
+    const rows = count(progress.rows, 'row')
+    if (progress.phase === 'applying') bar.update('importing', progress.rows / progress.rowsTotal, rows)
+    else bar.update('reading', input.size === null ? null : bytesRead / input.size, rows)
+  }
+  return await withStore(async (store, config) => {
+    if (isReport(kind)) {
+      const { accept } = await openIntake(store, config, isDry ? dryRun(store) : store)
+      return importReports(kind, counted(), { submit: accept, onProgress })
+    }
+    const { serialPattern, redisUrl } = config
+    const batchesAtOnce = redisUrl === null ? 1 : 2
+    return importReference(store, kind, counted(), {
       serialPattern,
-      dryRun,
-      batchesAtOnce: redisUrl === null ? 1 : 2,
-      onProgress: (progress) => {
-        const rows = count(progress.rows, 'row')
-        if (progress.phase === 'applying') bar.update('importing', progress.rows / progress.rowsTotal, rows)
-        else bar.update('reading', input.size === null ? null : bytesRead / input.size, rows)
-      },
-    }),
-  )
+      dryRun: isDry,
+      batchesAtOnce,
+      onProgress,
+    })
+  })
 }
+
+const isReport = (kind: Kind): kind is ReportKind => (REPORT_KINDS as readonly string[]).includes(kind)

@@ -1,7 +1,5 @@
 /** `hub quarantine list|show|replay`: what could not be decoded, and once more through the door. */
 import { Command } from 'commander'
-import { openDecode, raceRulesOf } from '../gateway/gateway.ts'
-import { startIntake } from '../gateway/intake.ts'
 import {
   listQuarantine,
   type QuarantineItem,
@@ -10,6 +8,7 @@ import {
   replayQuarantine,
 } from '../gateway/quarantine.ts'
 import type { Store } from '../gateway/store/store.ts'
+import { openIntake } from './intake.ts'
 import { count, jsonLine, print, table } from './output.ts'
 import { withExistingStore } from './with-store.ts'
 
@@ -128,19 +127,9 @@ async function replay(
 ): Promise<void> {
   if ((ids.length === 0) === (all === undefined)) command.error('error: ids, or --all')
   await withExistingStore(async (store, config) => {
-    const decode = await openDecode(config, store, () => {})
-    const intake = startIntake({
-      store,
-      decode,
-      timezone: config.timezone,
-      rules: raceRulesOf(config),
-      onJobs: () => {},
-      now: Date.now,
-      onReceipt: null,
-      onBatch: () => {},
-    })
+    const { decode, accept } = await openIntake(store, config)
     for (const id of all ? await waitingIds(store) : ids) {
-      const result = await replayQuarantine({ store, decode, accept: intake.accept }, id)
+      const result = await replayQuarantine({ store, decode, accept }, id)
       if (result.result !== 'taken_in') process.exitCode = 1
       await print(json ? jsonLine({ id, ...result }) : `${describe(id, result)}\n`)
     }

@@ -7,13 +7,14 @@ import { type DeviceName, parseDeviceTopic } from './contract/topics.ts'
 import type { People } from './customers.ts'
 import { decodeDevice } from './decode/device.ts'
 import { fieldError } from './decode/fields.ts'
-import { decodeInternal, type Sold, type TimerDue } from './decode/internal.ts'
+import { decodeInternal, type Sold, type TimerDue, type VoidSale } from './decode/internal.ts'
 import {
   type DecodedJobStatus,
   type DecodedMessage,
   type DecodedSubmission,
   decodePeople,
 } from './decode/people.ts'
+import { type DecodedReport, decodeReport } from './decode/reports.ts'
 
 export interface Inbound {
   readonly topic: string
@@ -31,6 +32,8 @@ export type Decoded =
   | DecodedSubmission
   | TimerDue
   | Sold
+  | VoidSale
+  | DecodedReport
   | Undecodable
 
 export interface Undecodable {
@@ -59,7 +62,7 @@ export function createDecode(rules: DecodeRules): Decode {
   return function decode(inbound) {
     const topic = parseDeviceTopic(inbound.topic)
     if (topic !== null && topic.kind in deviceEvents) return decodeDevice(inbound, topic, rules)
-    const decoded = decodePeople(inbound, rules) ?? decodeInternal(inbound)
+    const decoded = decodePeople(inbound, rules) ?? decodeReport(inbound, rules) ?? decodeInternal(inbound)
     if (decoded !== null) return decoded
     const expected = 'a topic that is taken in: of a device …/sale, …/status or …/health'
     return undecodable(inbound, [fieldError('topic', expected, inbound.topic)])

@@ -16,13 +16,20 @@ import type { Position } from './store/store.ts'
 
 // — serial —
 
-/** Lock: the sale that registered this serial. When and by which entry: the lock's `atMs` and `entry`. */
+/**
+ * Lock: the sale that registered this serial. When and by which entry: the lock's `atMs` and `entry`. Written again only when
+ * that sale is voided, and when the serial is sold anew after it.
+ */
 export interface SerialHolder {
   event_id: string
   dealer: string
   device: string
   /** Of the sale's content: the same event sent again has the same. */
   fingerprint: string
+  /** Taken back: the entry of that sale. The serial may be sold again, by another event. */
+  voided?: string
+  /** Sales of this serial that were voided before: sent again, each is still known. */
+  earlier?: { event_id: string; dealer: string; fingerprint: string; sale: string }[]
 }
 export const serialKey = (serial: string): Key => keyFor('serial', serial)
 
@@ -242,6 +249,24 @@ export interface PriceRow {
 export const pricesKey = (model: string): Key => keyFor('prices', model)
 /** Index, one in each shard: models that have prices, score 0. */
 export const pricesIndex = (shard: Shard): Key => keyIn(shard, 'prices')
+
+// — what was spent and done —
+
+/** Document: the last version of a spend entry or an activity; see `contract/economics.ts`. */
+export interface ReportDoc<Facts> {
+  version: number
+  /** null: taken back. */
+  now: Facts | null
+  /** Of the report as it came: the same again changes nothing. */
+  fingerprint: string
+}
+export const spendKey = (id: string): Key => keyFor('spend', id)
+export const activityKey = (id: string): Key => keyFor('activity', id)
+/** Indexes, one in each shard: ids, newest business day first (by minus its day number). */
+export const spendsIndex = (shard: Shard): Key => keyIn(shard, 'spends')
+export const activitiesIndex = (shard: Shard): Key => keyIn(shard, 'activities')
+/** Lock: an initiative that spend or an activity has named; a lead's campaign that bears this name belongs to it. */
+export const initiativeKey = (initiative: string): Key => keyFor('initiative', initiative)
 
 // — followers of the ledger —
 

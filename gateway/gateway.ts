@@ -169,6 +169,7 @@ export async function startHub(config: Config, log: Logger, parts: HubParts = AL
     monitoring,
     bridges,
     accept: intake.accept,
+    decode,
     replay: (id) => replayQuarantine({ store, decode, accept: intake.accept }, id),
     timezone: config.timezone,
     isWeb: parts.web,

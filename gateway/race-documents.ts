@@ -30,6 +30,8 @@ export interface Origin {
   channel: Channel | null
   campaign: string | null
   referral: Referral | null
+  /** Where they came from the last time; absent: as the first time. */
+  last_channel?: Channel
 }
 
 /** Document: personal data of a customer, apart from the ledger; erasing it leaves the ledger whole. */
@@ -113,6 +115,11 @@ export interface LeadDoc {
   intent: string | null
   when: string | null
   origin: Origin
+  source: 'whatsapp' | 'form'
+  /** Of the dealer nearest to the customer when the lead came; null: there is no dealer. */
+  region: string | null
+  /** The campaign it came of, when spend or an activity has named it. */
+  initiative: string | null
   /** Hub clock, ISO 8601. */
   created_at: string
   /** Store clock, ISO 8601: when the first offer of the current round was committed; null until it is written again. */

@@ -10,6 +10,7 @@
  */
 import { z } from 'zod'
 import { CHANNELS } from './events.ts'
+import { leadEntries } from './leads.ts'
 
 export const SPEND_KINDS = ['corporate', 'subsidy', 'baseline', 'out_of_pocket'] as const
 /**
@@ -63,25 +64,69 @@ export const activityFacts = z
   })
 export type ActivityFacts = z.infer<typeof activityFacts>
 
-/** What a portal publishes on `hub/v1/portal/{dealer}/spend`. `amount` is in whole units, with at most two decimals. */
-export const spendReport = spendFacts.omit({ amount_minor: true }).extend({
-  entry_id: id.describe('Made by the sender; sent again with other content it corrects'),
-  dealer_id: dealer.optional(),
-  dealer: z.undefined().optional(),
-  amount: z.number().min(0).multipleOf(0.01),
-  void: z.boolean().optional().describe('true takes it back'),
-})
+/** Of a report; in a portal's own report it may be left out. */
+const dealer_id = z
+  .string()
+  .min(1)
+  .max(64)
+  .nullish()
+  .describe('null or absent: the portal’s own dealer, or none')
+const reportRegion = z.string().min(1).max(200).nullish()
+
+/** What a portal publishes on `hub/v1/portal/{dealer}/spend`: sent again with other content, it corrects. */
+export const spendReport = z
+  .object({
+    entry_id: id.describe('Made by the sender'),
+    date: day,
+    initiative: name,
+    dealer_id,
+    region: reportRegion,
+    channel: z.enum(CHANNELS),
+    kind: z.enum(SPEND_KINDS),
+    amount: z
+      .number()
+      .min(0)
+      .max(AMOUNT_MINOR_MAX / MINOR_UNITS)
+      .multipleOf(1 / MINOR_UNITS)
+      .describe('Whole units of the currency, with at most two decimals'),
+    currency,
+  })
+  .describe('Money was spent')
 export type SpendReport = z.infer<typeof spendReport>
 
 /** What a portal publishes on `hub/v1/portal/{dealer}/activity`. */
-export const activityReport = z.object({
-  ...activityFacts.shape,
-  activity_id: id,
-  dealer_id: dealer.optional(),
-  dealer: z.undefined().optional(),
-  void: z.boolean().optional(),
-})
+export const activityReport = z
+  .object({
+    activity_id: id.describe('Made by the sender'),
+    initiative: name,
+    dealer_id,
+    region: reportRegion,
+    channel: z.enum(CHANNELS),
+    name: z.string().trim().min(1).max(200),
+    start_date: day,
+    end_date: day,
+  })
+  .refine(({ start_date, end_date }) => start_date <= end_date, {
+    path: ['end_date'],
+    error: 'a day not before start_date',
+  })
+  .describe('An event or promotion took place')
 export type ActivityReport = z.infer<typeof activityReport>
+
+/** Either of them is taken back by its id alone. */
+export const spendVoid = z.object({ entry_id: id, void: z.literal(true) })
+export const activityVoid = z.object({ activity_id: id, void: z.literal(true) })
+
+export const REPORT_OUTCOMES = ['recorded', 'corrected', 'voided', 'unchanged'] as const
+
+export const reportAnswer = z
+  .object({
+    id: z.string(),
+    outcome: z.enum(REPORT_OUTCOMES),
+    version: z.number().int().describe('0: taken back before it was ever reported'),
+  })
+  .describe('What became of a report')
+export type ReportAnswer = z.infer<typeof reportAnswer>
 
 const version = z.number().int().min(1).describe('1 when first reported, then rising by one')
 
@@ -108,7 +153,12 @@ export const economicsEntries = {
       currency: z.string(),
       sold_at: z.string(),
       verified: z.boolean(),
+      flags: z.array(z.string()).optional().describe('Of the sale'),
       lead: z.string().nullable(),
+      sold: leadEntries['lead.sold']
+        .nullable()
+        .optional()
+        .describe('What the ledger said when this sale was given to a lead: taken back with it'),
       reason: z.string(),
     })
     .describe(

@@ -5,9 +5,9 @@
  *   portal topic   hub/v1/portal/{dealer}/{spend|activity|lead}
  *   bridge topic   hub/v1/bridge/{bridge}/{inbound|outbound|status}
  *   live topic     hub/v1/live/{leads|sales|alerts|devices}
- *   internal       hub/v1/internal/{timer|sold}: what the hub tells itself; nobody else may publish there
+ *   internal       hub/v1/internal/{timer|sold|void}: what the hub tells itself; nobody else may publish there
  *
- * `portal`, `bridge`, `live` and `internal` are therefore reserved: no dealer may bear these names.
+ * `portal`, `bridge`, `live`, `internal` and `hq` (the head office's portal) are therefore reserved: no dealer may bear these names.
  */
 
 export const ROOT = 'hub/v1'
@@ -16,7 +16,7 @@ export const ROOT = 'hub/v1'
 export const DEVICE_UPLINKS = ['sale', 'status', 'health'] as const
 export const DEVICE_DOWNLINKS = ['receipt', 'command'] as const
 export const LIVE_FEEDS = ['leads', 'sales', 'alerts', 'devices'] as const
-export const RESERVED_DEALERS = ['portal', 'bridge', 'live', 'internal'] as const
+export const RESERVED_DEALERS = ['portal', 'bridge', 'live', 'internal', 'hq'] as const
 export const PORTAL_KINDS = ['spend', 'activity', 'lead'] as const
 /** Who sends what no dealer sends: forms and advertisements of the head office. */
 export const HEAD_OFFICE = 'hq'
@@ -51,7 +51,7 @@ export const deviceTopic = (name: DeviceName, kind: DeviceUplink | DeviceDownlin
 export const portalTopic = (dealer: string, kind: (typeof PORTAL_KINDS)[number]): string =>
   `${ROOT}/portal/${dealer}/${kind}`
 
-export const INTERNAL_KINDS = ['timer', 'sold'] as const
+export const INTERNAL_KINDS = ['timer', 'sold', 'void'] as const
 export const internalTopic = (kind: (typeof INTERNAL_KINDS)[number]): string => `${ROOT}/internal/${kind}`
 
 export const liveTopic = (feed: LiveFeed): string => `${ROOT}/live/${feed}`

@@ -3,12 +3,14 @@ import type { Decoded } from '../decode.ts'
 import type { Decider } from './decision.ts'
 import { jobStatusDecider } from './job-status.ts'
 import { messageDecider } from './message.ts'
+import { reportDecider } from './report.ts'
 import { saleDecider } from './sale.ts'
 import { soldDecider } from './sold.ts'
 import { submissionDecider } from './submission.ts'
 import { healthDecider, statusDecider } from './telemetry.ts'
 import { timerDecider } from './timer.ts'
 import { undecodableDecider } from './undecodable.ts'
+import { voidSaleDecider } from './void-sale.ts'
 
 const deciders: { [Kind in Decoded['kind']]: Decider<Extract<Decoded, { kind: Kind }>> } = {
   sale: saleDecider,
@@ -19,6 +21,8 @@ const deciders: { [Kind in Decoded['kind']]: Decider<Extract<Decoded, { kind: Ki
   timer: timerDecider,
   sold: soldDecider,
   job_status: jobStatusDecider,
+  report: reportDecider,
+  void_sale: voidSaleDecider,
   undecodable: undecodableDecider,
 }
 

@@ -214,8 +214,8 @@ export const repText = {
   help(language: Language): MessageContent {
     return text(
       language === 'id'
-        ? 'Ketik MASUK untuk mulai menerima lead, PULANG untuk berhenti, atau tekan tombol pada tawaran.'
-        : 'Write IN to get leads, OUT to stop, or tap the button of an offer.',
+        ? 'Ketik MASUK untuk mulai menerima lead, PULANG untuk berhenti, AMBIL dan nomor lead untuk mengambilnya, atau tekan tombol pada tawaran.'
+        : 'Write IN to get leads, OUT to stop, CLAIM and a lead’s number to claim it, or tap the button of an offer.',
     )
   },
 }

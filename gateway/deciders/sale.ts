@@ -4,6 +4,7 @@
  *   1. the same event was decided before                 → replayed: the original entry, nothing new in the ledger
  *   2. its event_id was used for another sale            → rejected, invalid
  *   3. the serial was sold before under another event_id → rejected, duplicate_serial; both parties kept; P1
+ *      (unless that sale was voided: then the serial is free again)
  *   4. the serial is not in the registration ledger      → rejected, unknown_serial; P1
  *                                                          (before the first import: registered, unverified)
  *   5. otherwise                                         → registered, with flags, each a P1 of its own:
@@ -35,7 +36,7 @@ import {
   visibleRow,
 } from '../documents.ts'
 import { shardOfKey } from '../store/keys.ts'
-import { ENTRY_ID, type Json, type Writes } from '../store/store.ts'
+import { type Doc, ENTRY_ID, type Json, type Writes } from '../store/store.ts'
 import {
   type Decider,
   type Decision,
@@ -88,11 +89,16 @@ function decide(report: SaleReport, docs: Docs<Name>, keys: Keys<Name>, moment: 
     return reject(report, moment, keys, { reason: 'invalid', errors: [error] })
   }
 
-  if (docs.serial !== null) {
-    const { event_id, dealer, fingerprint: soldAs } = docs.serial.value as SerialHolder
-    if (event_id === event.event_id && dealer === name.dealer && soldAs === fingerprint) {
-      return replayed(report, keys, moment, docs.serial.entry as string)
-    }
+  const holder = docs.serial?.value as SerialHolder | undefined
+  if (docs.serial !== null && holder !== undefined) {
+    const isThis = (sale: Pick<SerialHolder, 'event_id' | 'dealer' | 'fingerprint'>) =>
+      sale.event_id === event.event_id && sale.dealer === name.dealer && sale.fingerprint === fingerprint
+    if (isThis(holder)) return replayed(report, keys, moment, holder.voided ?? (docs.serial.entry as string))
+    const earlier = holder.earlier?.find(isThis)
+    if (earlier !== undefined) return replayed(report, keys, moment, earlier.sale)
+  }
+  if (docs.serial !== null && holder !== undefined && holder.voided === undefined) {
+    const { event_id, dealer } = holder
     const first = { event_id, dealer, at: new Date(docs.serial.atMs).toISOString() }
     return reject(report, moment, keys, { reason: 'duplicate_serial', first })
   }
@@ -102,7 +108,7 @@ function decide(report: SaleReport, docs: Docs<Name>, keys: Keys<Name>, moment: 
   if (isLedgerImported && registration === null) {
     return reject(report, moment, keys, { reason: 'unknown_serial' })
   }
-  return register(report, moment, keys, registration)
+  return register(report, moment, keys, registration, docs.serial)
 }
 
 function register(
@@ -110,6 +116,7 @@ function register(
   { directory, timezone }: Moment,
   keys: Keys<Name>,
   registration: RegistrationRow | null,
+  voided: Doc | null,
 ): Decision {
   const region = directory.dealer(name.dealer)?.region
   const prices = directory.pricesOf(event.model)
@@ -135,12 +142,13 @@ function register(
     dealer: name.dealer,
     device: name.device,
     fingerprint: fingerprintOf(event),
+    ...(voided !== null && { earlier: earlierOf(voided.value as SerialHolder) }),
   }
   return {
     proposals: [
       {
         shard: shardOfKey(keys.serial),
-        once: [saidOnce(keys, holder.fingerprint), { key: keys.serial, value: holder as unknown as Json }],
+        ...takeSerial(keys, holder, voided),
         append: [
           { stream: 'ledger', type: 'sale.registered', data: sale },
           ...flags.map((cause) => alert(name, event, cause)),
@@ -150,6 +158,26 @@ function register(
     ],
     receipt: { device: deviceId(name), member: ENTRY_ID, entry: { type: 'sale.registered', data: sale } },
   }
+}
+
+/** The serial's lock; or, where the sale that held it is void, its next version. */
+function takeSerial(
+  keys: Keys<Name>,
+  holder: SerialHolder,
+  voided: Doc | null,
+): Pick<ProposedWrite, 'once' | 'check' | 'set'> {
+  const said = saidOnce(keys, holder.fingerprint)
+  const value = holder as unknown as Json
+  if (voided === null) return { once: [said, { key: keys.serial, value }] }
+  return {
+    once: [said],
+    check: [{ key: keys.serial, version: voided.version }],
+    set: [{ key: keys.serial, value }],
+  }
+}
+
+function earlierOf({ event_id, dealer, fingerprint, voided, earlier = [] }: SerialHolder) {
+  return [...earlier, { event_id, dealer, fingerprint, sale: voided as string }]
 }
 
 function reject(

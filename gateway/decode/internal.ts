@@ -1,8 +1,10 @@
 /**
- * What the hub tells itself, by the one way that everything takes: a timer is due, a sale belongs to a lead. No outsider
+ * What the hub tells itself, by the one way that everything takes: a timer is due, a sale belongs to a lead, is void. No outsider
  * may publish there (`broker/access.ts`), so what does not decode is a fault of the hub's own, and is kept in quarantine.
  */
 import { z } from 'zod'
+import { type EconomicsEntry, economicsEntries } from '../contract/economics.ts'
+import { soldFacts } from '../contract/leads.ts'
 import { internalTopic } from '../contract/topics.ts'
 import { type Decoded, type Inbound, undecodable } from '../decode.ts'
 import { TIMERS } from '../race-documents.ts'
@@ -19,14 +21,24 @@ const sold = z.object({
   dealer: z.string(),
   lead_id: z.string().nullable(),
   customer: z.string().nullable(),
+  facts: soldFacts.optional(),
 })
 export interface Sold extends z.infer<typeof sold> {
   readonly kind: 'sold'
 }
 
-const SCHEMAS: Readonly<Record<string, { kind: 'timer' | 'sold'; schema: z.ZodType }>> = {
+export interface VoidSale {
+  readonly kind: 'void_sale'
+  readonly facts: EconomicsEntry<'sale.voided'>
+}
+
+const SCHEMAS: Readonly<Record<string, { kind: 'timer' | 'sold' | 'void_sale'; schema: z.ZodType }>> = {
   [internalTopic('timer')]: { kind: 'timer', schema: timer },
   [internalTopic('sold')]: { kind: 'sold', schema: sold },
+  [internalTopic('void')]: {
+    kind: 'void_sale',
+    schema: z.object({ facts: economicsEntries['sale.voided'] }),
+  },
 }
 const BYTES_MAX = 4096
 
@@ -37,15 +49,15 @@ export function decodeInternal(inbound: Inbound): Decoded | null {
   const parsed = parseJson(inbound.payload, BYTES_MAX)
   if (parsed.error !== null) return undecodable(inbound, [parsed.error])
   const result = found.schema.safeParse(parsed.value)
-  if (result.success) return { kind: found.kind, ...(result.data as object) } as TimerDue | Sold
+  if (result.success) return { kind: found.kind, ...(result.data as object) } as TimerDue | Sold | VoidSale
   return undecodable(
     inbound,
     result.error.issues.map((issue) => explain(issue, parsed.value)),
   )
 }
 
-/** The message that a timer of this index member makes. */
-export const internalMessage = (kind: 'timer' | 'sold', body: object): Inbound => ({
+/** What the hub tells itself, as a message like any other. */
+export const internalMessage = (kind: 'timer' | 'sold' | 'void', body: object): Inbound => ({
   topic: internalTopic(kind),
   sender: 'hub',
   payload: Buffer.from(JSON.stringify(body)),

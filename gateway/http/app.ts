@@ -29,9 +29,11 @@ import { leadsRoutes } from './routes/leads.ts'
 import { ledgerRoutes } from './routes/ledger.ts'
 import { MONITORS, monitoringRoutes } from './routes/monitoring.ts'
 import { quarantineRoutes } from './routes/quarantine.ts'
+import { reportsRoutes } from './routes/reports.ts'
 import { repsRoutes } from './routes/reps.ts'
 import { salesRoutes } from './routes/sales.ts'
 import { serialsRoutes } from './routes/serials.ts'
+import { voidSaleRoutes } from './routes/void-sale.ts'
 import { WEBHOOKS, webhookRoutes } from './routes/webhooks.ts'
 import type { App, HttpServices, ReadStore } from './services.ts'
 import { guardStore } from './store-guard.ts'
@@ -75,6 +77,8 @@ export function buildApp(services: HttpServices): App {
 
 function apiRoutes(app: App, store: ReadStore, services: HttpServices): void {
   salesRoutes(app, store)
+  voidSaleRoutes(app, store, services)
+  reportsRoutes(app, store, services)
   serialsRoutes(app, store)
   ledgerRoutes(app, store)
   devicesRoutes(app, store, services)
@@ -140,6 +144,7 @@ const OPENAPI = {
   },
   tags: [
     { name: 'sales', description: 'Sales as they were decided' },
+    { name: 'economics', description: 'What was spent and done' },
     { name: 'serials', description: 'One vehicle' },
     { name: 'leads', description: 'The race: leads, who won them, and who is asked' },
     { name: 'ledger', description: 'Everything that happened' },

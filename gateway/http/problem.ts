@@ -34,6 +34,7 @@ const MEANINGS = {
   401: 'No token, or one that nobody holds',
   403: 'The token’s role may not do this',
   404: 'No such thing, for this token',
+  409: 'It is not as it was any more',
   422: 'Understood, but it cannot be done',
   429: 'Too many requests',
   503: 'The store is away, or does not answer in time',

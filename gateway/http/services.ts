@@ -8,7 +8,7 @@ import type {
 } from 'fastify'
 import type { ZodTypeProvider } from 'fastify-type-provider-zod'
 import type { Bridges } from '../bridges/open.ts'
-import type { Inbound } from '../decode.ts'
+import type { Decode, Inbound } from '../decode.ts'
 import type { ReplayResult } from '../quarantine.ts'
 import type { Store } from '../store/store.ts'
 import type { Monitoring } from './monitoring.ts'
@@ -32,6 +32,8 @@ export interface HttpServices {
   readonly bridges: Pick<Bridges, 'meta' | 'qontak'>
   /** The one way in, for what comes by HTTP: resolves after the commit, with the decider's reply. */
   readonly accept: (message: Inbound) => Promise<object | null>
+  /** How the intake will read a message: what it can't read is refused while somebody waits. */
+  readonly decode: Decode
   /** Takes a quarantined message once more through the intake. Rejects when that could not be done now. */
   readonly replay: (id: string) => Promise<ReplayResult>
   /** Whether the API and its documentation are served; webhooks and what monitors ask always are. */

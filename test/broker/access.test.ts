@@ -12,6 +12,7 @@ const who: Record<string, Principal> = {
   analyst: api('analyst'),
   manager: api('manager'),
   'bridge:meta': api('bridge:meta'),
+  'dealer:D1': api('dealer:D1'),
 }
 
 const own = 'hub/v1/JKT-01/POS-1'
@@ -49,6 +50,16 @@ describe('the table of rights', () => {
     ['device', 'will', `${own}/status`, false],
     ['device', 'will', 'hub/v1/SBY-02/POS-1/health', false],
     ['device', 'will', 'test/free', false],
+
+    ['dealer:D1', 'publish', 'hub/v1/portal/D1/spend', true],
+    ['dealer:D1', 'publish', 'hub/v1/portal/D1/activity', true],
+    ['dealer:D1', 'publish', 'hub/v1/portal/D1/lead', true],
+    ['dealer:D1', 'publish', 'hub/v1/portal/D2/spend', false],
+    ['dealer:D1', 'publish', 'hub/v1/portal/hq/spend', false],
+    ['dealer:D1', 'publish', 'hub/v1/internal/void', false],
+    ['dealer:D1', 'subscribe', 'hub/v1/live/sales', false],
+    ['admin', 'publish', 'hub/v1/internal/void', false],
+    ['admin', 'publish', 'hub/v1/portal/hq/spend', false],
 
     ['admin', 'subscribe', '#', true],
     ['admin', 'subscribe', 'hub/#', true],

@@ -3,6 +3,7 @@
  * decider asks for is read, it is asked again until it names nothing new, and what it proposes is applied, as the intake
  * and a store would do it (`test/contracts/store.ts` holds the real ones to this).
  */
+import { isDeepStrictEqual } from 'node:util'
 import { deciderOf } from '../../../gateway/deciders/deciders.ts'
 import { DEFAULT_RACE_RULES, type Decision, type Moment } from '../../../gateway/deciders/decision.ts'
 import type { DecodedMessage } from '../../../gateway/decode/people.ts'
@@ -78,11 +79,11 @@ export function raceWorld({
     }
   }
 
-  function write({ set = [], append = [], index = [] }: Writes): void {
+  function write({ set = [], append = [], index = [] }: Writes, entry: string | null): void {
     for (const { key, value } of set) {
       const version = (docs.get(key)?.version ?? 0) + 1
       if (value === null) docs.delete(key)
-      else docs.set(key, { value: structuredClone(value), version, atMs: nowMs, entry: null })
+      else docs.set(key, { value: structuredClone(value), version, atMs: nowMs, entry })
     }
     for (const { type, data } of append) entries.push({ type, data: { ...data } })
     for (const { name, member, score } of index) {
@@ -97,14 +98,18 @@ export function raceWorld({
     const before = entries.length
     const { proposals, jobs = [] } = decide(message)
     for (const proposal of proposals) {
-      for (const { key, value } of proposal.once ?? []) {
-        if (docs.has(key)) throw new Error(`${key} is held`)
-        docs.set(key, { value: structuredClone(value), version: 1, atMs: nowMs, entry: null })
+      // As a store does it: what is written together remembers the first entry appended with it.
+      const entry = proposal.append?.length ? String(entries.length + 1) : null
+      for (const { key, value, equalIsMine } of proposal.once ?? []) {
+        const held = docs.get(key)
+        if (held !== undefined && equalIsMine && isDeepStrictEqual(held.value, value)) continue
+        if (held !== undefined) throw new Error(`${key} is held`)
+        docs.set(key, { value: structuredClone(value), version: 1, atMs: nowMs, entry })
       }
       for (const { key, version } of proposal.check ?? []) {
         if ((docs.get(key)?.version ?? 0) !== version) throw new Error(`${key} has moved on`)
       }
-      write(proposal)
+      write(proposal, entry)
     }
     for (const job of jobs) {
       const doc = docs.get(jobKey(job))?.value as JobDoc | undefined

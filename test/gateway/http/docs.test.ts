@@ -34,6 +34,7 @@ describe('/docs', () => {
   it('names every path', () => {
     expect(operations.map(([path, method]) => `${method} ${path}`).sort()).toEqual([
       'get /',
+      'get /api/v1/activities',
       'get /api/v1/claims',
       'get /api/v1/dealers',
       'get /api/v1/devices',
@@ -45,11 +46,15 @@ describe('/docs', () => {
       'get /api/v1/reps',
       'get /api/v1/sales',
       'get /api/v1/serials/{serial}',
+      'get /api/v1/spend',
       'get /healthz',
       'get /metrics',
       'get /readyz',
+      'post /api/v1/activities',
       'post /api/v1/lead',
       'post /api/v1/quarantine/{id}/replay',
+      'post /api/v1/sales/{entry}/void',
+      'post /api/v1/spend',
     ])
   })
 

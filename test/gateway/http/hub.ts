@@ -19,7 +19,7 @@ export interface HttpHub extends AsyncDisposable {
   token(role: Role): Promise<string>
   /** GET, with a token of this role (null: with none). */
   get(url: string, role?: Role | null): Promise<LightMyRequestResponse>
-  post(url: string, role: Role): Promise<LightMyRequestResponse>
+  post(url: string, role: Role, payload?: object): Promise<LightMyRequestResponse>
   readonly connected: Set<string>
 }
 
@@ -64,6 +64,7 @@ export function openHttpHub(store: Store, overrides: Partial<HttpServices> = {})
     bridges: { meta: null, qontak: null },
     isWeb: true,
     accept: intake.accept,
+    decode,
     replay: (id) => replayQuarantine({ store, decode, accept: intake.accept }, id),
     timezone: 'Asia/Jakarta',
     log,
@@ -91,7 +92,13 @@ export function openHttpHub(store: Store, overrides: Partial<HttpServices> = {})
       })
     },
     get: async (url, role = 'admin') => app.inject({ method: 'GET', url, headers: await headersOf(role) }),
-    post: async (url, role) => app.inject({ method: 'POST', url, headers: await headersOf(role) }),
+    post: async (url, role, payload) =>
+      app.inject({
+        method: 'POST',
+        url,
+        headers: await headersOf(role),
+        ...(payload !== undefined && { payload }),
+      }),
     [Symbol.asyncDispose]: async () => {
       await app.close()
     },

@@ -93,7 +93,7 @@ describe('a row is refused, with its line, its column, what was expected and wha
     ['reps', 'r1,D1,N,12,id', 'line 2, phone: expected a phone number'],
     ['managers', 'm1,Bali,N,0812 3456 7890,fr', 'line 2, language: expected one of id, en, received "fr"'],
     ['dealers', 'a/b,N,R,0,0,09:00,17:00,,', "line 2, dealer_id: expected a dealer's id"],
-    ['dealers', 'portal,N,R,0,0,09:00,17:00,,', 'not portal, bridge, live, received "portal"'],
+    ['dealers', 'portal,N,R,0,0,09:00,17:00,,', 'not portal, bridge, live, internal, hq, received "portal"'],
     [
       'dealers',
       'd,,R,0,0,09:00,17:00,,',
