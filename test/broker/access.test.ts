@@ -103,7 +103,6 @@ describe('the table of rights', () => {
   })
 
   test.each([
-    'dealer:JKT-01',
     'device',
     'device:JKT-01/POS-1',
     'device:POS-1',
