@@ -71,7 +71,8 @@ function decide(due: TimerDue, docs: Docs<string>, _keys: Keys<string>, moment: 
     moment,
   )
   const { proposal, jobs } = proposeChange(change, doc, timerMember(due.timer, due.lead, due.n), moment.nowMs)
-  return { proposals: [{ ...proposal, index: [...(proposal.index ?? []), done] }], receipt: null, jobs }
+  // Done first: a lead that goes on waiting sets the very same timer again.
+  return { proposals: [{ ...proposal, index: [done, ...(proposal.index ?? [])] }], receipt: null, jobs }
 }
 
 /** Nobody has claimed it, or somebody has opened: the next ring. */

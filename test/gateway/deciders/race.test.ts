@@ -95,6 +95,17 @@ describe('a lead is offered to the three nearest able dealers', () => {
     expect(world.doc(lead)).toMatchObject({ state: 'UNCLAIMED', ring: 1 })
   })
 
+  it('and waits for the one after it when the first that opens has nobody on shift', () => {
+    const dealers = [dealer(1, { opens: '14:00', closes: '22:00' }), dealer(2, { opens: '16:00', closes: '22:00' })]
+    const world = raceWorld({ dealers, reps: [rep(2)] })
+    const lead = world.lead()
+    world.pass(2 * HOUR)
+    expect(types(world.fire())).toEqual(['lead.waiting'])
+    world.pass(2 * HOUR)
+    expect(types(world.fire())).toEqual(['lead.offered'])
+    expect(world.doc(lead).offers).toMatchObject([{ dealer: 'd2', ring: 1 }])
+  })
+
   it('or to nobody, when there is none: it expires at once, P0', () => {
     const world = raceWorld({ dealers: [], reps: [] })
     const lead = world.lead()
