@@ -7,6 +7,7 @@
 import { stringify } from 'yaml'
 import { z } from 'zod'
 import { inbound, jobStatus, outbound, RECONCILE_MS } from './bridge.ts'
+import { activityReport, activityVoid, spendReport, spendVoid } from './economics.ts'
 import { BRIDGE_PAYLOAD_BYTES_MAX, DEVICE_PAYLOAD_BYTES_MAX, health, sale, status } from './events.ts'
 import { liveAlert, liveHealth, liveLead, liveSale, liveStatus } from './live.ts'
 import { receipt } from './receipts.ts'
@@ -103,11 +104,30 @@ const CHANNELS: readonly Channel[] = [
     address: `${ROOT}/portal/{portal}/lead`,
     description:
       'A lead from a form or an advertisement. POST /api/v1/lead publishes here, for the dealer whose token it has, ' +
-      `else for ${HEAD_OFFICE}, and gives the answer; no MQTT client may. Known by event_id and person: the same ` +
-      'again gets the same answer.',
+      `else for ${HEAD_OFFICE}, and gives an answer; a dealer’s token may publish on its own portal, and has the ` +
+      'PUBACK alone. Known by event_id and person: the same again changes nothing.',
     action: 'receive',
     qos: 1,
     messages: { portalLead: submission },
+  },
+  {
+    name: 'portalSpend',
+    address: `${ROOT}/portal/{portal}/spend`,
+    description:
+      'Money was spent; see POST /api/v1/spend. Known by entry_id: the same again changes nothing, other content ' +
+      'corrects, void takes back.',
+    action: 'receive',
+    qos: 1,
+    messages: { spendReport, spendVoid: spendVoid.describe('That report is taken back') },
+  },
+  {
+    name: 'portalActivity',
+    address: `${ROOT}/portal/{portal}/activity`,
+    description:
+      'An event or promotion; see POST /api/v1/activities. Known by activity_id, as spend by entry_id.',
+    action: 'receive',
+    qos: 1,
+    messages: { activityReport, activityVoid: activityVoid.describe('That report is taken back') },
   },
   {
     name: 'liveLeads',
@@ -247,7 +267,8 @@ export function asyncApi(): object {
         'MQTT 3.1.1. A device logs in with client id = username = `{dealer}/{device}` and its credential as password ' +
         '(or a client certificate whose common name that is), publishes and subscribes below its own prefix, and ' +
         'nowhere else. People and programs log in with username `api` and an API token as password: a token of role ' +
-        '`bridge:{bridge}` serves that bridge’s three topics, `analyst` and `manager` read the live feeds. ' +
+        '`bridge:{bridge}` serves that bridge’s three topics, `dealer:{id}` publishes on its own portal, `analyst` and ' +
+        '`manager` read the live feeds. ' +
         `Payloads are UTF-8 JSON of at most ${DEVICE_PAYLOAD_BYTES_MAX / 1024} KiB from devices and ` +
         `${BRIDGE_PAYLOAD_BYTES_MAX / 1024} KiB from bridges; unknown fields are ignored. How to write a bridge is in ` +
         'docs/bridges.md.',

@@ -75,19 +75,43 @@ const live = <const Type extends string, Data extends z.ZodType>(types: readonly
     data,
   })
 
-const PERSONAL = ['customer', 'event_id', 'click'] as const
-type Impersonal<Data> =
-  Data extends z.ZodObject<infer Shape> ? z.ZodObject<Omit<Shape, (typeof PERSONAL)[number]>> : never
+const LEAD_FIELDS = [
+  'lead',
+  'source',
+  'bridge',
+  'area',
+  'model',
+  'intent',
+  'when',
+  'channel',
+  'campaign',
+  'round',
+  'ring',
+  'offers',
+  'skipped',
+  'until',
+  'dealer',
+  'rep',
+  'offered_at',
+  'distance_km',
+  'rings',
+  'serial',
+  'sale',
+  'matched_by',
+] as const
+type Shown<Data> =
+  Data extends z.ZodObject<infer Shape>
+    ? z.ZodObject<Pick<Shape, Extract<keyof Shape, (typeof LEAD_FIELDS)[number]>>>
+    : never
 
-/** An entry's own data, without what is personal. */
-function impersonal<Type extends LeadEntryType>(type: Type): Impersonal<(typeof leadEntries)[Type]> {
-  const shown = Object.entries(leadEntries[type].shape).filter(
-    ([field]) => !(PERSONAL as readonly string[]).includes(field),
-  )
-  return z.object(Object.fromEntries(shown)) as never
+/** An entry's own data, as far as it is shown. */
+function shown<Type extends LeadEntryType>(type: Type): Shown<(typeof leadEntries)[Type]> {
+  const { shape }: { shape: Record<string, z.ZodType> } = leadEntries[type]
+  const fields = LEAD_FIELDS.filter((field) => field in shape)
+  return z.object(Object.fromEntries(fields.map((field) => [field, shape[field]]))) as never
 }
 
-const liveLeadOf = <const Type extends LeadEntryType>(type: Type) => live([type], impersonal(type))
+const liveLeadOf = <const Type extends LeadEntryType>(type: Type) => live([type], shown(type))
 
 /** The steps of a race that people watch. */
 export const liveLead = z

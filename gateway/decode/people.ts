@@ -1,10 +1,13 @@
 /** What bridges and portals bring: messages of people, the fate of messages to them, leads from forms. */
 import { bridgeEvents, type InboundMessage, type JobStatus } from '../contract/bridge.ts'
 import { BRIDGE_PAYLOAD_BYTES_MAX } from '../contract/events.ts'
+import type { FieldError } from '../contract/receipts.ts'
 import { type Submission, submission } from '../contract/submission.ts'
 import { NAME_PATTERN, ROOT } from '../contract/topics.ts'
+import { parsePhone } from '../customers.ts'
 import { type Decoded, type DecodeRules, type Inbound, undecodable } from '../decode.ts'
 import { isJobId } from '../race-documents.ts'
+import { findPlace } from '../screening/gazetteer.ts'
 import { explain, fieldError, parseJson, personalError, toUtc } from './fields.ts'
 
 /** Who it is, so far as handles tell. */
@@ -84,13 +87,27 @@ export function decodePeople(inbound: Inbound, { people, onUnknownFields }: Deco
     customer: identify(lead.phone),
     other: lead.email ? people.handle('mail', lead.email) : null,
   }
-  if (lead.phone && handles.customer === null) {
-    return undecodable(inbound, [personalError('phone', PHONE, lead.phone)])
-  }
-  if (handles.customer === null && handles.other === null) {
-    return undecodable(inbound, [fieldError('phone', 'a phone or an email', 'neither')])
-  }
+  const missing = missingIn(lead)
+  if (missing.length > 0) return undecodable(inbound, missing)
   return { kind: 'submission', portal: name, submission: lead, handles }
 }
 
+/** What a form must have besides the form of its fields: somebody to call, and something to go on with. */
+export function missingIn({ phone, email, lat, lon, place }: Submission): FieldError[] {
+  if (phone == null && email == null) {
+    return ['phone', 'email'].map((field) => fieldError(field, 'a phone or an email', 'neither'))
+  }
+  if (phone != null && parsePhone(phone) === null) return [personalError('phone', PHONE, phone)]
+  if ((lat == null) !== (lon == null)) {
+    return [fieldError(lat == null ? 'lat' : 'lon', 'both of lat and lon, or neither', 'nothing')]
+  }
+  if (phone != null || lat != null || (place != null && findPlace(place).length > 0)) return []
+  return [
+    fieldError('lat/lon', 'coordinates, or place, or phone', 'nothing'),
+    place == null ? fieldError('place', PLACE, 'nothing') : personalError('place', PLACE, place),
+    fieldError('phone', 'a number to ask where they are', 'nothing'),
+  ]
+}
+
 const PHONE = 'a phone number such as +6281234567890'
+const PLACE = 'a city or regency in Indonesia'

@@ -2,14 +2,13 @@
  * `POST /api/v1/lead`: the door for web forms and advertisements. What is sent goes the way that everything takes
  * (`intake.ts`); the answer is the decider's (`deciders/submission.ts`), after the commit.
  *
- * All that the hub could not decide on is refused here, field by field, while somebody waits who can put it right.
+ * What could not be decoded is refused here, field by field, while somebody waits who can put it right.
  */
 import { z } from 'zod'
 import type { FieldError } from '../../contract/receipts.ts'
-import { type Submission, submission, submissionAnswer } from '../../contract/submission.ts'
+import { submission, submissionAnswer } from '../../contract/submission.ts'
 import { HEAD_OFFICE, portalTopic } from '../../contract/topics.ts'
-import { parsePhone } from '../../customers.ts'
-import { placeOf } from '../../deciders/submission.ts'
+import { missingIn } from '../../decode/people.ts'
 import { allow, BEARER, callerOf } from '../access.ts'
 import { Problem, problems, unavailable } from '../problem.ts'
 import type { App, HttpServices, ReadStore } from '../services.ts'
@@ -48,7 +47,7 @@ export function leadRoutes(app: App, store: ReadStore, { accept }: Pick<HttpServ
       const caller = callerOf(request)
       const event_id = eventIdOf(request.body.event_id, request.headers[IDEMPOTENCY_KEY])
       const said = { ...request.body, event_id }
-      const errors = whatIsMissing(said)
+      const errors = missingIn(said)
       if (errors.length > 0) throw refused(errors)
       const message = {
         topic: portalTopic(caller.dealer ?? HEAD_OFFICE, 'lead'),
@@ -81,35 +80,6 @@ function eventIdOf(inBody: string | undefined, header: string | undefined): stri
   if (eventId !== undefined) return eventId
   const expected = 'an id made by the sender, here or as the header Idempotency-Key'
   throw refused([{ field: 'event_id', expected, received: 'nothing' }])
-}
-
-function whatIsMissing(said: Submission): FieldError[] {
-  const { phone, email, lat, lon, place } = said
-  if (phone == null && email == null) {
-    const missing = { expected: 'a phone or an email', received: 'neither' }
-    return [
-      { field: 'phone', ...missing },
-      { field: 'email', ...missing },
-    ]
-  }
-  if (phone != null && parsePhone(phone) === null) {
-    return [{ field: 'phone', expected: 'a phone number such as +6281234567890', received: phone }]
-  }
-  if ((lat == null) !== (lon == null)) {
-    const field = lat == null ? 'lat' : 'lon'
-    return [{ field, expected: 'both of lat and lon, or neither', received: 'nothing' }]
-  }
-  if (phone != null || placeOf(said) !== null) return []
-  const none = 'nothing'
-  return [
-    { field: 'lat/lon', expected: 'coordinates, or place, or phone', received: none },
-    {
-      field: 'place',
-      expected: 'a city or regency in Indonesia',
-      received: place == null ? none : place,
-    },
-    { field: 'phone', expected: 'a number to ask where they are', received: none },
-  ]
 }
 
 const refused = (errors: FieldError[]): Problem =>

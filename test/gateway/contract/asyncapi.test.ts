@@ -52,6 +52,8 @@ describe('asyncapi.yaml', () => {
         bridgeTopic('{bridge}', 'outbound'),
         bridgeTopic('{bridge}', 'status'),
         portalTopic('{portal}', 'lead'),
+        portalTopic('{portal}', 'spend'),
+        portalTopic('{portal}', 'activity'),
         liveTopic('leads'),
         liveTopic('sales'),
         liveTopic('alerts'),

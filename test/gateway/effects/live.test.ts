@@ -293,6 +293,17 @@ function testLive(open: () => Promise<Store>): void {
     expect(JSON.stringify(broker.heard)).not.toContain('secret')
   })
 
+  it('tells of races to whoever listens to nothing else', async () => {
+    const broker = listeningTo('leads')
+    const live = startLive({ store, broker, log })
+    onTestFinished(() => live.stop())
+    await until('one is heard', async () => {
+      await append(otherHub, 'lead.widened', { lead: 'L07-3f2a5b7c9d1e', ring: 2 })
+      return broker.heard.length > 0
+    })
+    expect(new Set(broker.heard.map(({ topic }) => topic))).toEqual(new Set(['hub/v1/live/leads']))
+  })
+
   it('reads nothing while nobody listens, and tells nobody old news', async () => {
     const broker = listeningTo()
     let reads = 0

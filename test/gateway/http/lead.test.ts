@@ -124,6 +124,28 @@ describeOnBothStores('a lead from a form', (store) => {
     expect(response.headers['content-type']).toContain('application/problem+json')
   })
 
+  it('that a dealer’s portal publishes by itself is held to the same; what was said is not repeated', async () => {
+    const nowhere = {
+      phone: undefined,
+      email: 'r@example.test',
+      lat: undefined,
+      lon: undefined,
+      place: 'Atlantis',
+    }
+    await hub.say('portal/north', 'lead', form(nowhere))
+    const { items } = (await hub.get('/api/v1/quarantine')).json()
+    expect(items).toHaveLength(1)
+    expect(items[0].errors.map(({ field }: { field: string }) => field)).toEqual([
+      'lat/lon',
+      'place',
+      'phone',
+    ])
+    expect(JSON.stringify(items)).not.toContain('Atlantis')
+    const before = (await entries('lead.created')).length
+    await hub.say('portal/north', 'lead', form())
+    expect(await entries('lead.created')).toHaveLength(before + 1)
+  })
+
   it('comes from admins, managers and dealers, and from nobody else', async () => {
     const status = async (role: Role | null) => (await postLead(hub, form(), role)).statusCode
     expect(await status('admin')).toBe(202)

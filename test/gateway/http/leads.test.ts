@@ -171,12 +171,15 @@ describeOnBothStores('the race over HTTP', (store) => {
       const lead = await runRace()
       await release(hub, lead, 1)
       await tap(hub, 'r-jakarta', 'claim', lead)
+      await tap(hub, 'r-north', 'claim', lead)
       const { timeline } = await readLead(lead)
+      const late = Date.parse(timeline.at(-1).at) - Date.parse(timeline.at(-2).at)
       expect(timeline.slice(5).map(({ type, tap }: Item) => [type, tap])).toEqual([
         ['lead.released', null],
         ['alert.raised', null],
         ['lead.offered', null],
         ['lead.claimed', { order: 1, margin_ms: 0 }],
+        ['lead.tap_refused', { order: 2, margin_ms: late }],
       ])
     })
 
@@ -358,7 +361,9 @@ describeOnBothStores('the race over HTTP', (store) => {
     })
 
     it('sees the ledger’s alerts about its own dealer, and not those that are nobody’s', async () => {
-      const lead = await runRace()
+      const lead = await newLead(hub)
+      await hub.say('internal', 'timer', { timer: 'claim', lead, n: 1 })
+      await tap(hub, 'r-middle', 'claim', lead)
       await release(hub, lead, 1)
       const alerts = async (role: Role) =>
         (await allPages(hub, '/api/v1/ledger?type=alert.raised&limit=1000', role))
@@ -366,7 +371,11 @@ describeOnBothStores('the race over HTTP', (store) => {
           .filter((data) => data.lead === lead)
       expect(await alerts('dealer:middle')).toMatchObject([{ cause: 'lead_uncontacted', rep: 'r-middle' }])
       expect(await alerts('dealer:north')).toEqual([])
-      expect(await alerts('admin')).toHaveLength(1)
+      expect((await alerts('admin')).map(({ cause }) => cause).toSorted()).toEqual([
+        'lead_expired',
+        'lead_unclaimed',
+        'lead_uncontacted',
+      ])
     })
   })
 
