@@ -150,7 +150,7 @@ export async function startHub(config: Config, log: Logger, parts: HubParts = AL
   const bridges = opened.adopt(await openBridges(parts.bridge ? config : NO_BRIDGES, dial, log), (it) =>
     it.close(),
   )
-  opened.adopt(
+  const crm = opened.adopt(
     await startCrm({
       store,
       targets: crmTargets(config, store),
@@ -160,7 +160,7 @@ export async function startHub(config: Config, log: Logger, parts: HubParts = AL
     (it) => it.stop(),
   )
 
-  const monitoring = createMonitoring({ broker, intake, receipts, projector })
+  const monitoring = createMonitoring({ broker, intake, receipts, projector, messages, bridges, crm })
   const app = buildApp({
     store,
     broker,

@@ -3,12 +3,15 @@ import type { Logger } from 'pino'
 import type { Config } from '../../config.ts'
 import { type BridgeBus, connectBridge, type Dial } from './bridge.ts'
 import { createMetaBridge, type MetaBridge } from './meta/meta.ts'
+import type { OutboundQueueState } from './outbound-queue.ts'
 import { createQontakBridge, type QontakBridge } from './qontak/qontak.ts'
 
 export interface Bridges {
   /** null: not in the settings. */
   readonly meta: MetaBridge | null
   readonly qontak: QontakBridge | null
+  /** By bridge: what it has still to send, and whether it has stopped until somebody puts it right. */
+  readonly queues: ReadonlyMap<string, { readonly waiting: number; readonly isStopped: boolean }>
   /** Whether each of them reaches the hub. */
   readonly isConnected: boolean
   /** Sends nothing more, waits for what is under way. */
@@ -41,9 +44,22 @@ export async function openBridges(
   return {
     meta,
     qontak,
+    get queues() {
+      const queues = new Map<string, { waiting: number; isStopped: boolean }>()
+      if (meta !== null) queues.set('meta', together([meta.state.queue]))
+      if (qontak !== null) {
+        queues.set('qontak', together([qontak.state.rooms, qontak.state.broadcasts]))
+      }
+      return queues
+    },
     get isConnected() {
       return buses.every((bus) => bus.isConnected)
     },
     close: () => closing.disposeAsync(),
   }
 }
+
+const together = (queues: readonly OutboundQueueState[]) => ({
+  waiting: queues.reduce((sum, { waiting }) => sum + waiting, 0),
+  isStopped: queues.some(({ stopped }) => stopped !== null),
+})

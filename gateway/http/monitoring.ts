@@ -26,6 +26,17 @@ export interface Figures {
     /** Devices whose outbox is about to be read. */
     readonly sweepsWaiting: number
   }
+  readonly messages: {
+    /** To bridges, since the start. */
+    readonly handedOver: number
+  }
+  /** What the bridges of this process have still to send, by bridge. */
+  readonly queues: ReadonlyMap<string, { readonly waiting: number; readonly isStopped: boolean }>
+  /** By target. */
+  readonly crm: ReadonlyMap<
+    string,
+    { readonly delivered: number; readonly refused: number; readonly waiting: number }
+  >
   /** Messages committed, by kind; `undecodable` ones are in quarantine. */
   readonly committed: ReadonlyMap<string, number>
   readonly projector: {
@@ -52,6 +63,9 @@ export interface MonitoringSources {
   readonly intake: Figures['intake']
   readonly receipts: { readonly stats: Figures['receipts'] }
   readonly projector: { readonly state: Figures['projector'] }
+  readonly messages: { readonly stats: Figures['messages'] }
+  readonly bridges: { readonly queues: Figures['queues'] }
+  readonly crm: { readonly state: Figures['crm'] }
 }
 
 export interface Monitoring {
@@ -68,7 +82,15 @@ export interface Monitoring {
 const DURATION_BUCKETS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5]
 const SIZE_BUCKETS = [1, 2, 4, 8, 16, 32, 64, 128, 256, 512]
 
-export function createMonitoring({ broker, intake, receipts, projector }: MonitoringSources): Monitoring {
+export function createMonitoring({
+  broker,
+  intake,
+  receipts,
+  projector,
+  messages,
+  bridges,
+  crm,
+}: MonitoringSources): Monitoring {
   const registry = new Registry()
   const registers = [registry]
   const committed = new Map<string, number>()
@@ -78,6 +100,9 @@ export function createMonitoring({ broker, intake, receipts, projector }: Monito
     committed,
     receipts: receipts.stats,
     projector: projector.state,
+    messages: messages.stats,
+    queues: bridges.queues,
+    crm: crm.state,
   })
   collectDefaultMetrics({ register: registry })
 
@@ -117,6 +142,23 @@ export function createMonitoring({ broker, intake, receipts, projector }: Monito
         // What is not known has no sample; a zero would say that all is well.
         if (value === null) this.remove()
         else this.set(value)
+      },
+    })
+
+  const gaugeBy = (
+    label: string,
+    name: string,
+    help: string,
+    read: (figures: Figures) => ReadonlyMap<string, number>,
+  ) =>
+    new Gauge({
+      name,
+      help,
+      labelNames: [label],
+      registers,
+      collect() {
+        this.reset()
+        for (const [value, now] of read(figures())) this.set({ [label]: value }, now)
       },
     })
 
@@ -201,6 +243,33 @@ export function createMonitoring({ broker, intake, receipts, projector }: Monito
     ({ projector }) => projector.entries,
   )
 
+  counter(
+    'hub_messages_handed_over_total',
+    'Messages to people that a bridge has taken',
+    ({ messages }) => messages.handedOver,
+  )
+  gaugeBy(
+    'bridge',
+    'hub_bridge_messages_waiting',
+    'Messages that a bridge of this process has still to send',
+    ({ queues }) => mapValues(queues, ({ waiting }) => waiting),
+  )
+  gaugeBy(
+    'bridge',
+    'hub_bridge_stopped',
+    'Whether a bridge has stopped sending until somebody puts it right (token, billing, policy)',
+    ({ queues }) => mapValues(queues, ({ isStopped }) => Number(isStopped)),
+  )
+  counterBy('target', 'hub_crm_delivered_total', 'Events that a CRM has taken', ({ crm }) =>
+    mapValues(crm, ({ delivered }) => delivered),
+  )
+  counterBy('target', 'hub_crm_refused_total', 'Events that a CRM refused for good', ({ crm }) =>
+    mapValues(crm, ({ refused }) => refused),
+  )
+  gaugeBy('target', 'hub_crm_waiting', 'Events that a CRM is still to be told of', ({ crm }) =>
+    mapValues(crm, ({ waiting }) => waiting),
+  )
+
   return {
     observeBatch(batch) {
       if (!batch.committed) {
@@ -219,6 +288,11 @@ export function createMonitoring({ broker, intake, receipts, projector }: Monito
     text: () => registry.metrics(),
   }
 }
+
+const mapValues = <Value>(
+  map: ReadonlyMap<string, Value>,
+  read: (value: Value) => number,
+): ReadonlyMap<string, number> => new Map([...map].map(([name, value]) => [name, read(value)]))
 
 /** How far the metrics are behind the ledger; null when this hub is not the one that projects, or has just begun. */
 export function lagSeconds({ holdsLease, caughtUpAtMs }: Figures['projector']): number | null {

@@ -54,6 +54,9 @@ export function openHttpHub(store: Store, overrides: Partial<HttpServices> = {})
     intake,
     receipts: { stats: { delivered: 0, inFlight: 0, sweepsWaiting: 0 } },
     projector,
+    messages: { stats: { handedOver: 0 } },
+    bridges: { queues: new Map() },
+    crm: { state: new Map() },
   })
   const app = buildApp({
     store,

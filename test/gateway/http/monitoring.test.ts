@@ -168,6 +168,9 @@ describe('counts', () => {
       intake: { pending: 1 },
       receipts: { stats: { delivered: 4, inFlight: 0, sweepsWaiting: 0 } },
       projector: { state: projector },
+      messages: { stats: { handedOver: 7 } },
+      bridges: { queues: new Map([['meta', { waiting: 2, isStopped: true }]]) },
+      crm: { state: new Map([['webhook', { delivered: 5, refused: 1, waiting: 3 }]]) },
     })
     monitoring.observeBatch({ messages: 8, durationMs: 4, committed: true, kinds: { sale: 8, health: 0 } })
     monitoring.observeBatch({ messages: 8, durationMs: 5000, committed: false, kinds: { sale: 8 } })
@@ -185,6 +188,12 @@ describe('counts', () => {
         'hub_intake_batches_failed_total 1',
         'hub_intake_unknown_fields_total 3',
         'hub_receipts_delivered_total 4',
+        'hub_messages_handed_over_total 7',
+        'hub_bridge_messages_waiting{bridge="meta"} 2',
+        'hub_bridge_stopped{bridge="meta"} 1',
+        'hub_crm_delivered_total{target="webhook"} 5',
+        'hub_crm_refused_total{target="webhook"} 1',
+        'hub_crm_waiting{target="webhook"} 3',
       ]),
     )
     const lag = async () => (await lines()).find((line) => line.startsWith('hub_projector_lag_seconds '))
@@ -211,6 +220,9 @@ describe('the status page', () => {
       committed: new Map(),
       receipts: { delivered: 0, inFlight: 0, sweepsWaiting: 0 },
       projector: { ok: true, holdsLease: false, caughtUpAtMs: null, entries: 0 },
+      messages: { handedOver: 0 },
+      queues: new Map(),
+      crm: new Map(),
     },
     version: '1.2.3',
     timezone: 'Asia/Jakarta',
