@@ -5,7 +5,8 @@
  * Glossary
  *   measurement  a kind of point, such as `sales`
  *   tag          what figures are grouped and filtered by: few values, always present (`none` when there is none)
- *   sum          a whole number that adds up: counts, flags (0 or 1), money in whole units of its currency
+ *   sum          a whole number that adds up: counts, flags (0 or 1), money in whole units of its currency; where it is
+ *                missing it is 0
  *   gauge        a measured number that does not add up
  *   text         what leads back to the ledger; unbounded, so never a tag
  *   series       a measurement with one set of tag values
