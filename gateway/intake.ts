@@ -25,6 +25,7 @@ import type { Decode, Decoded, Inbound } from './decode.ts'
 import type { Directory } from './directory.ts'
 import { receiptsIndex } from './documents.ts'
 import { createDirectoryLoader, DIRECTORY_KEYS } from './reference/load-directory.ts'
+import { instantOf } from './store/instant.ts'
 import type { Key } from './store/keys.ts'
 import type { Check, Doc, Outcome, Proposal, Store } from './store/store.ts'
 
@@ -398,14 +399,14 @@ function committedReceipt(decision: Decision, outcome: Outcome | undefined): Com
   const shard = decision.proposals[0]?.shard as number
   if (entry === null || outcome?.outcome !== 'committed') return { device, member, shard, entry: null }
   const id = outcome.entry as string
-  const at = new Date(outcome.atMs).toISOString()
+  const at = instantOf(outcome.atMs)
   return { device, member: id, shard, entry: { entry: id, at, ...entry } }
 }
 
 function countKinds(batch: readonly Work[]): Partial<Record<Decoded['kind'], number>> {
-  const kinds: Partial<Record<Decoded['kind'], number>> = {}
-  for (const { decoded } of batch) kinds[decoded.kind] = (kinds[decoded.kind] ?? 0) + 1
-  return kinds
+  const kinds = new Map<Decoded['kind'], number>()
+  for (const { decoded } of batch) kinds.set(decoded.kind, (kinds.get(decoded.kind) ?? 0) + 1)
+  return Object.fromEntries(kinds)
 }
 
 /** Unique over all hubs and restarts, and short: every record carries one. */

@@ -4,6 +4,7 @@
  * to both.
  */
 import { type Entry, entryId, LANES } from '../contract/ledger.ts'
+import { instantOf } from './instant.ts'
 import { type EntriesPage, type Head, type Position, START } from './store.ts'
 
 /** An entry as a driver keeps it. */
@@ -55,7 +56,7 @@ export function pageOf(
 
 export function entryOfRow({ lane, number, atMs, body, chain }: LaneRow): Entry {
   const { type, data } = JSON.parse(body) as { type: string; data: Record<string, unknown> }
-  return { entry: entryId(lane, number), lane, number, at: new Date(atMs).toISOString(), type, data, chain }
+  return { entry: entryId(lane, number), lane, number, at: instantOf(atMs), type, data, chain }
 }
 
 /** The position after these newest entries. */

@@ -3,7 +3,7 @@
 -- KEYS       every key the batch touches, once each; on a cluster all carry one hash tag
 -- ARGV[1]    control: a flat MessagePack array of numbers; batch.ts says in what order
 -- ARGV[2…]   texts, referred to from 1 up
--- returns    one answer per proposal, in the form of batch.ts `decodeOutcome`
+-- returns    one answer per proposal, in the form of batch.ts `decodeOutcome`, one a line
 --
 -- A record is `version atMs entry token value`. One clock: TIME, read once per batch.
 --
@@ -53,7 +53,7 @@ local function append(stream, body)
   local number = stream.number + 1
   local chain = redis.sha1hex(stream.chain .. ' ' .. now .. ' ' .. body)
   stream.grew, stream.number, stream.chain = true, number, chain
-  call('XADD', stream.key, format('%d-0', number), 'at', now, 'body', body, 'chain', chain)
+  call('XADD', stream.key, format('%d-0', number), 'entry', now .. ' ' .. chain .. ' ' .. body)
   return format('%d', number * 16 + stream.lane)
 end
 
@@ -193,4 +193,4 @@ for _, stream in ipairs(streams) do
     if stream.keep > 0 then call('XTRIM', stream.key, 'MAXLEN', '~', stream.keep) end
   end
 end
-return answers
+return table.concat(answers, '\n')

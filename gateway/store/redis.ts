@@ -64,7 +64,9 @@ export async function openRedisStore({ url, onState = () => {} }: RedisStoreOpti
           throw failed('commit', cause)
         })
     }
-    return (answers as string[]).map((answer) => decodeOutcome(answer, batch.keys))
+    if (proposals.length === 0) return []
+    // JSON has no line ends but escaped ones.
+    return (answers as string).split('\n').map((answer) => decodeOutcome(answer, batch.keys))
   }
 
   const commit = (proposals: readonly Proposal[]): Promise<Outcome[]> =>
@@ -239,9 +241,23 @@ function groupBy<Item, Group>(items: readonly Item[], groupOf: (item: Item) => G
   return groups
 }
 
+/** One field, `at chain body`: the client takes a reply apart piece by piece. Older entries have a field for each. */
 function laneRow(lane: number, id: string, fields: string[]): LaneRow {
-  const [, at, , body, , chain] = fields as [string, string, string, string, string, string]
-  return { lane, number: Number.parseInt(id, 10), atMs: Number(at), body, chain }
+  const number = Number.parseInt(id, 10)
+  if (fields.length > 2) {
+    const [, at, , body, , chain] = fields as [string, string, string, string, string, string]
+    return { lane, number, atMs: Number(at), body, chain }
+  }
+  const text = fields[1] as string
+  const afterAt = text.indexOf(' ')
+  const afterChain = text.indexOf(' ', afterAt + 1)
+  return {
+    lane,
+    number,
+    atMs: Number(text.slice(0, afterAt)),
+    chain: text.slice(afterAt + 1, afterChain),
+    body: text.slice(afterChain + 1),
+  }
 }
 
 async function connect(

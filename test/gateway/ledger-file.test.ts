@@ -75,9 +75,8 @@ const drivers: [name: string, open: () => Promise<{ store: Store; tamper: Tamper
           const rows = await client.xrange(key, '-', '+')
           await client.del(key)
           for (const [id, fields] of rows) {
-            const changed = fields.map((field, i) =>
-              id === `${number}-0` && fields[i - 1] === 'body' ? body : field,
-            )
+            const [at, chain] = (fields[1] as string).split(' ', 2)
+            const changed = id === `${number}-0` ? ['entry', `${at} ${chain} ${body}`] : fields
             await client.xadd(key, id, ...changed)
           }
         },
