@@ -157,9 +157,8 @@ export interface ClaimHolder {
 export const claimKey = (lead: string, round: number): Key =>
   keyIn(shardOfLead(lead), round === 1 ? `claim:${lead}` : `claim:${lead}:${round}`)
 
-/** Index: all leads, newest first: by minus when they came (ms, hub clock). */
+/** Indexes, newest first: by minus when they came (ms, hub clock). All leads, and those nobody holds. */
 export const leadsIndex = (shard: Shard): Key => keyIn(shard, 'leads')
-/** Index: those nobody has claimed, by when they came (ms, hub clock). */
 export const openLeadsIndex = (shard: Shard): Key => keyIn(shard, 'open-leads')
 /** Index: the ledger entries about a lead. */
 export const leadEntriesIndex = (lead: string): Key => keyIn(shardOfLead(lead), `lead-entries:${lead}`)

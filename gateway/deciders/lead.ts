@@ -94,7 +94,7 @@ export function writesOf(change: Change, cause: string, nowMs: number): { writes
         {
           name: openLeadsIndex(shard),
           member: lead.lead,
-          score: isOpen(lead.state) ? Date.parse(lead.created_at) : null,
+          score: isOpen(lead.state) ? -Date.parse(lead.created_at) : null,
         },
         ...(entries.length === 0
           ? []

@@ -8,13 +8,14 @@
  *                    The customer's personal data only while it holds the claim, and after it was won or lost by it
  */
 import { z } from 'zod'
-import { LEAD_STATES } from '../../contract/leads.ts'
+import { isOpen, LEAD_STATES } from '../../contract/leads.ts'
 import type { Directory } from '../../directory.ts'
 import {
   claimKey,
   type LeadDoc,
   leadKey,
   leadsIndex,
+  openLeadsIndex,
   type PersonDoc,
   personKey,
 } from '../../race-documents.ts'
@@ -147,7 +148,9 @@ export function leadsRoutes(app: App, store: ReadStore, readDirectory: () => Pro
       const place = decodeIndexPlace('leads', after)
       const isShown = (lead: LeadDoc) =>
         (state === undefined || lead.state === state) && (dealer === null || wasAsked(lead, dealer))
-      const source = indexSource(store, SHARDS.map(leadsIndex))
+      // Those that are open are few, and asked for most.
+      const isOpenOnly = state !== undefined && isOpen(state)
+      const source = indexSource(store, SHARDS.map(isOpenOnly ? openLeadsIndex : leadsIndex))
       const { items, next } = await scan(source, place, limit, async (members) => {
         const docs = await store.read(members.map(({ member }) => leadKey(member)))
         const shown = docs.filter((doc) => doc !== null).filter((doc) => isShown(doc.value as LeadDoc))

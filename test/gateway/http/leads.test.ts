@@ -247,6 +247,10 @@ describeOnBothStores('the race over HTTP', (store) => {
     it('are narrowed by state and by dealer, which both must hold', async () => {
       const won = await runRace()
       const open = await newLead(hub)
+      const newer = await newLead(hub)
+      const unclaimed = idsOf(await leadsOf('admin', 'state=UNCLAIMED'))
+      expect(unclaimed).not.toContain(won)
+      expect(unclaimed.filter((lead) => lead === open || lead === newer)).toEqual([newer, open])
       const elsewhere = (await newLead(hub, { lat: -6.2, lon: 106.8 })) as string
       const claimed = idsOf(await leadsOf('admin', 'state=CLAIMED'))
       expect(claimed).toContain(won)
