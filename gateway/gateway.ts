@@ -171,6 +171,7 @@ export async function startHub(config: Config, log: Logger, parts: HubParts = AL
     accept: intake.accept,
     decode,
     replay: (id) => replayQuarantine({ store, decode, accept: intake.accept }, id),
+    exports: null,
     timezone: config.timezone,
     isWeb: parts.web,
     log,

@@ -24,6 +24,7 @@ import { type Readiness, watchReadiness } from './readiness.ts'
 import { claimsRoutes } from './routes/claims.ts'
 import { dealersRoutes } from './routes/dealers.ts'
 import { devicesRoutes } from './routes/devices.ts'
+import { exportsRoutes } from './routes/exports.ts'
 import { leadRoutes } from './routes/lead.ts'
 import { leadsRoutes } from './routes/leads.ts'
 import { ledgerRoutes } from './routes/ledger.ts'
@@ -79,6 +80,7 @@ function apiRoutes(app: App, store: ReadStore, services: HttpServices): void {
   salesRoutes(app, store)
   voidSaleRoutes(app, store, services)
   reportsRoutes(app, store, services)
+  if (services.exports !== null) exportsRoutes(app, store, services.exports)
   serialsRoutes(app, store)
   ledgerRoutes(app, store)
   devicesRoutes(app, store, services)

@@ -66,6 +66,7 @@ export function openHttpHub(store: Store, overrides: Partial<HttpServices> = {})
     monitoring,
     bridges: { meta: null, qontak: null },
     isWeb: true,
+    exports: null,
     accept: intake.accept,
     decode,
     replay: (id) => replayQuarantine({ store, decode, accept: intake.accept }, id),
