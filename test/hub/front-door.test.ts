@@ -30,6 +30,7 @@ it('has every command of the contract that this hub can do', () => {
     'quarantine list',
     'quarantine replay',
     'quarantine show',
+    'race',
     'restore',
     'simulate',
     'start',

@@ -73,8 +73,10 @@ describe('a cursor', () => {
   it('comes back as it went', () => {
     for (const place of ['', '17', '1.2.~.4', 'ä:b'])
       expect(decodeCursor('a', encodeCursor('a', place))).toBe(place)
-    const member = { score: 1_795_334_400_123, member: 'D001/till:1' }
-    expect(decodeIndexPlace('b', encodeIndexPlace('b', member))).toEqual(member)
+    for (const score of [1_795_334_400_123, -1_795_334_400_123, 0]) {
+      const member = { score, member: 'D001/till:1' }
+      expect(decodeIndexPlace('b', encodeIndexPlace('b', member))).toEqual(member)
+    }
     expect(decodeIndexPlace('b', undefined)).toBeNull()
   })
 
@@ -86,7 +88,10 @@ describe('a cursor', () => {
     },
   )
 
-  it.each(['', '1', ':a', 'x:a', '-1:a', '1:'])('to a place that is none is refused (%s)', (place) => {
-    expect(() => decodeIndexPlace('list', encodeCursor('list', place))).toThrow(Problem)
-  })
+  it.each(['', '1', ':a', 'x:a', '-:a', '--1:a', '1:', '-1:'])(
+    'to a place that is none is refused (%s)',
+    (place) => {
+      expect(() => decodeIndexPlace('list', encodeCursor('list', place))).toThrow(Problem)
+    },
+  )
 })
