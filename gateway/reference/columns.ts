@@ -51,3 +51,11 @@ export const phone = text(
   'a phone number such as +62 21 5550 1234',
   (value) => parsePhone(value) !== null,
 ).transform((value) => parsePhone(value) as string)
+
+/** Of a dealer: weekdays and dates on which it is closed all day, as `deciders/routing.ts` reads them. */
+export const isClosedOn = (value: string): boolean =>
+  value
+    .toLowerCase()
+    .split(/[;,\s]+/)
+    .filter(Boolean)
+    .every((day) => /^(sun|mon|tue|wed|thu|fri|sat)$/.test(day) || z.iso.date().safeParse(day).success)

@@ -30,6 +30,7 @@ import {
   date,
   dealerId,
   decimal,
+  isClosedOn,
   language,
   model,
   optional,
@@ -106,11 +107,18 @@ function dealersFile(): ReferenceFile {
     daily_quota: optional(units),
     phone: optional(phone),
   })
+  const form = rowForm(columns, (fields, extra) => {
+    const value: DealerRow = { ...fields, ...extra }
+    return { aggregate: fields.dealer_id, identity: fields.dealer_id, value: value as unknown as Json }
+  })
   return {
-    ...rowForm(columns, (fields, extra) => {
-      const value: DealerRow = { ...fields, ...extra }
-      return { aggregate: fields.dealer_id, identity: fields.dealer_id, value: value as unknown as Json }
-    }),
+    ...form,
+    parse(fields, attributes) {
+      const parsed = form.parse(fields, attributes)
+      if (isClosedOn(attributes.closed_on ?? '')) return parsed
+      const wrong = { column: 'closed_on', expected: 'weekdays and dates, such as sun;2026-12-25' }
+      return { wrong: [...('wrong' in parsed ? parsed.wrong : []), wrong] }
+    },
     ...ROW_IS_DOCUMENT,
     key: dealerKey,
     index: dealersIndex,
@@ -119,11 +127,24 @@ function dealersFile(): ReferenceFile {
 
 function repsFile(): ReferenceFile {
   const columns = z.object({ rep_id: personId, dealer_id: dealerId, name: words, phone, language })
+  const form = rowForm(columns, (fields, extra) => {
+    const value: RepRow = { ...fields, ...extra }
+    return { aggregate: fields.rep_id, identity: fields.rep_id, value: value as unknown as Json }
+  })
+  const phones = new Set<string>()
   return {
-    ...rowForm(columns, (fields, extra) => {
-      const value: RepRow = { ...fields, ...extra }
-      return { aggregate: fields.rep_id, identity: fields.rep_id, value: value as unknown as Json }
-    }),
+    ...form,
+    // A tap says who it is by the number alone.
+    parse(fields, attributes) {
+      const parsed = form.parse(fields, attributes)
+      if ('wrong' in parsed) return parsed
+      const { phone } = parsed.row.value as unknown as RepRow
+      if (phones.has(phone)) {
+        return { wrong: [{ column: 'phone', expected: 'a number that no other rep of this file has' }] }
+      }
+      phones.add(phone)
+      return parsed
+    },
     ...ROW_IS_DOCUMENT,
     key: repKey,
     index: repsIndex,

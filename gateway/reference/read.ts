@@ -97,7 +97,8 @@ function readRow(
     return
   }
   for (const { column, expected } of parsed.wrong) {
-    onError({ line, column, expected, received: describe(fields[column] as string) })
+    const received = fields[column] ?? attributes.find(([name]) => name === column)?.[1] ?? ''
+    onError({ line, column, expected, received: describe(received) })
   }
 }
 

@@ -87,6 +87,24 @@ describe('a row is taken', () => {
   })
 })
 
+describe('what rows say together is checked too', () => {
+  it('days on which a dealer is closed are weekdays and dates', async () => {
+    const header = `${HEADERS.dealers},closed_on`
+    const row = 'd1,N,R,0,0,09:00,17:00,,'
+    expect((await read('dealers', `${header}\n${row},Sun; 2026-12-25\n`)).errors).toEqual([])
+    expect((await read('dealers', `${header}\n${row},sunday\n`)).errors).toEqual([
+      'line 2, closed_on: expected weekdays and dates, such as sun;2026-12-25, received "sunday"',
+    ])
+  })
+
+  it('no two reps have one number', async () => {
+    const rows = ['r1,D1,N,0812 3456 7890,id', 'r2,D1,N,+6281234567890,en']
+    expect((await read('reps', `${HEADERS.reps}\n${rows.join('\n')}\n`)).errors).toEqual([
+      'line 3, phone: expected a number that no other rep of this file has, received "+6281234567890"',
+    ])
+  })
+})
+
 describe('a row is refused, with its line, its column, what was expected and what came', () => {
   it.each<[kind: ReferenceKind, row: string, error: string]>([
     ['reps', 'r 1,D1,N,0812 3456 7890,id', 'line 2, rep_id: expected an id'],
