@@ -20,6 +20,12 @@ import type { Head, Member } from './store.ts'
 
 export type Role = 'writer' | 'reader'
 
+/**
+ * Pages in the log before they are carried over: a page that many commits change is written once for all of them. At
+ * SQLite's own 1000 a sale costs this thread a fifth more.
+ */
+const CHECKPOINT_PAGES = 4000
+
 const { file, role } = workerData as { file: string; role: Role }
 const db = open()
 
@@ -30,6 +36,7 @@ function open(): DatabaseSync {
     PRAGMA synchronous = FULL;
     PRAGMA cache_size = -65536;
     PRAGMA temp_store = MEMORY;
+    PRAGMA wal_autocheckpoint = ${CHECKPOINT_PAGES};
   `)
   if (role === 'writer') migrate(database)
   return database
