@@ -155,11 +155,9 @@ export function proposeChange(
 
 // — offering —
 
-/** Which documents must be read before this lead can be offered; none: it can. */
-export function offerNeeds(lead: LeadDoc, docs: Docs<string>, moment: Moment): Keys<string> {
-  const found = route(requestOf(lead), docs, moment)
-  return 'needs' in found ? found.needs : {}
-}
+/** Which documents this lead is offered by, so far as those that were read tell. */
+export const offerNeeds = (lead: LeadDoc, docs: Docs<string>, moment: Moment): Keys<string> =>
+  route(requestOf(lead), docs, moment).wants
 
 /**
  * Offers an open lead to the next ring, or has it wait until a dealer opens, or lets it expire when nobody is left.
@@ -167,12 +165,12 @@ export function offerNeeds(lead: LeadDoc, docs: Docs<string>, moment: Moment): K
  * @param docs all that `offerNeeds` named
  */
 export function offerNext(lead: LeadDoc, docs: Docs<string>, moment: Moment): Change {
-  const found = route(requestOf(lead), docs, moment)
-  if ('needs' in found) throw new Error('a lead was offered before all was read')
-  const { chosen, opensAtMs } = found.route
+  const { route: found } = route(requestOf(lead), docs, moment)
+  if (found === null) throw new Error('a lead was offered before all was read')
+  const { chosen, opensAtMs } = found
   if (lead.ring >= RINGS_MAX) return expire(lead)
-  if (chosen.length > 0) return offer(lead, found.route, docs, moment)
-  return opensAtMs === null ? expire(lead, found.route) : waitForOpening(lead, found.route)
+  if (chosen.length > 0) return offer(lead, found, docs, moment)
+  return opensAtMs === null ? expire(lead, found) : waitForOpening(lead, found)
 }
 
 const requestOf = ({ lead, place, offers }: LeadDoc) => ({

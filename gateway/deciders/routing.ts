@@ -26,7 +26,10 @@ import { dayOf } from './sale.ts'
 export const RING_DEALERS = 3
 /** Dealers looked at for one ring; whoever is farther away is not asked. */
 const CANDIDATES_MAX = 100
-/** Dealers whose documents are read together: three that are able are nearly always among them. */
+/**
+ * Dealers whose documents are read together: three that are able are nearly always among them. If not, twice as many as
+ * were read so far, so that even a hundred take four turns: the intake follows documents eight times at most.
+ */
 const READ_TOGETHER = 6
 /** Days looked ahead for the next opening. */
 const DAYS_AHEAD = 14
@@ -64,20 +67,23 @@ export interface RouteRequest {
 const shiftsName = (dealer: string): string => `shifts ${dealer}`
 const wonName = (dealer: string, shard: number): string => `won ${dealer} ${shard}`
 
-/** @returns the route, or the documents that must be read first */
+/**
+ * @returns `wants`: all documents it looks at, read or not; `route`: null as long as some of them were not read
+ */
 export function route(
   { lead, place, askedBefore }: RouteRequest,
   docs: Docs<string>,
   { directory, nowMs, timezone }: Moment,
-): { readonly route: Route } | { readonly needs: Keys<string> } {
+): { readonly wants: Keys<string>; readonly route: Route | null } {
   const today = dayOf(new Date(nowMs).toISOString(), timezone)
   const chosen: Chosen[] = []
   const skipped: Skipped[] = []
-  const needs: Record<string, Key> = {}
+  const wants: Record<string, Key> = {}
   let opensAtMs: number | null = null
+  let read = 0
   let unread = 0
   for (const { dealer, distanceKm } of byDistance(directory, place, lead)) {
-    if (chosen.length === RING_DEALERS || unread === READ_TOGETHER) break
+    if (chosen.length === RING_DEALERS || unread === Math.max(READ_TOGETHER, 2 * read)) break
     const id = dealer.dealer_id
     const skip = (reason: SkipReason) =>
       skipped.push({ dealer: id, distance_km: roundKm(distanceKm), reason })
@@ -93,19 +99,19 @@ export function route(
       continue
     }
     const wanted = documentsOf(dealer, today)
-    const missing = Object.keys(wanted).filter((name) => !(name in docs))
-    if (missing.length > 0) {
+    Object.assign(wants, wanted)
+    if (Object.keys(wanted).some((name) => !(name in docs))) {
       unread++
-      for (const name of missing) needs[name] = wanted[name] as Key
       continue
     }
+    read++
     const shifts = docs[shiftsName(id)]?.value as ShiftsDoc | undefined
     const reps = directory.repsOf(id).filter(({ rep_id }) => shifts?.[rep_id]?.on_shift !== false)
     if (reps.length === 0) skip('no_rep')
     else if (isFull(dealer, docs)) skip('quota')
     else chosen.push({ dealer, distanceKm, reps })
   }
-  return unread > 0 ? { needs } : { route: { chosen, skipped, opensAtMs } }
+  return { wants, route: unread > 0 ? null : { chosen, skipped, opensAtMs } }
 }
 
 export const roundKm = (km: number): number => Math.round(km * 10) / 10

@@ -6,7 +6,7 @@
  *   state    the entries of a lead, read in order, are a life that a lead may have; its document says what they say
  *   answer   a tap that was taken has one entry, and whoever tapped got one message for it; whoever was asked was asked once
  *   margin   a loser's entry comes after the claim, and the loser is told who won and by how much, to the tenth
- *   lost     a lead that was promised exists; one that nobody holds has a timer, and so has one that waits for its contact
+ *   lost     what a customer said is in the ledger, once; a lead that was promised exists; one that nobody holds has a timer, and so has one that waits for its contact
  *   person   one lead for each person
  *   quota    wins are counted exactly; nobody is asked any more once the day's quota is won, but for what was being
  *            decided at that moment. Whoever was asked before may still win: so a dealer exceeds the quota by no
@@ -36,7 +36,8 @@ export interface SentTap {
 
 export interface SentForm {
   readonly phone: string
-  /** What the hub answered; null: it did not answer. */
+  acknowledged: boolean
+  /** What the hub answered. */
   answer: { readonly lead: string | null; readonly state: string } | null
 }
 
@@ -47,6 +48,8 @@ export interface Evidence {
   /** By event id. */
   readonly taps: ReadonlyMap<string, SentTap>
   readonly forms: ReadonlyMap<string, SentForm>
+  /** What customers said, by event id. */
+  readonly said: ReadonlyMap<string, { readonly acknowledged: boolean }>
   /** `hub ledger export`; in order within each lane. */
   readonly entries: readonly LedgerEntry[]
   /** What went out, by `job_id`. */
@@ -121,6 +124,7 @@ export function auditRaces(evidence: Evidence): Audit {
     ...documents(evidence, lives.byLead),
     ...taken(evidence, answers),
     ...told(evidence, lives.byLead),
+    ...heard(evidence),
     ...promises(evidence, lives.byLead),
     ...people(evidence),
     ...quotas(evidence),
@@ -545,10 +549,31 @@ function expectedMessages(
 
 // — what was promised —
 
+function heard({ entries, said }: Evidence): Violation[] {
+  const counts = new Map<unknown, number>()
+  for (const { type, data } of entries) {
+    if (type === 'customer.message') counts.set(data.event_id, (counts.get(data.event_id) ?? 0) + 1)
+  }
+  const violations = entries
+    .filter(({ type }) => type === 'message.quarantined')
+    .map(({ data }): Violation => ({ rule: 'lost', message: `in quarantine: ${JSON.stringify(data)}` }))
+  for (const [event, count] of counts) {
+    if (!said.has(event as string))
+      violations.push({ rule: 'lost', message: `no customer has said ${event}` })
+    if (count > 1) violations.push({ rule: 'lost', message: `${event} was heard ${count} times` })
+  }
+  for (const [event, { acknowledged }] of said) {
+    if (acknowledged && !counts.has(event))
+      violations.push({ rule: 'lost', message: `${event} was never heard` })
+  }
+  return violations
+}
+
 function promises({ forms, timers }: Evidence, lives: ReadonlyMap<string, Life>): Violation[] {
   const violations: Violation[] = []
   const wrong = (message: string) => violations.push({ rule: 'lost', message })
-  for (const [event, { answer }] of forms) {
+  for (const [event, { answer, acknowledged }] of forms) {
+    if (acknowledged && answer === null) wrong(`form ${event} was taken and not answered`)
     if (answer === null || answer.lead === null) continue
     if (!lives.has(answer.lead))
       wrong(`form ${event} was promised ${answer.lead}, which is not in the ledger`)

@@ -101,8 +101,8 @@ export async function playRaces(
   }
   await Promise.all(hubs.map((hub) => hub.close()))
   const kept = await keptIn(store, world, { bridges: BRIDGES, days: ['2026-11-22'] })
-  const { taps, forms, messages } = play
-  return auditRaces({ ...kept, taps, forms, messages, decidingMs: DECIDING_MS })
+  const { taps, forms, said, messages } = play
+  return auditRaces({ ...kept, taps, forms, said, messages, decidingMs: DECIDING_MS })
 }
 
 export async function importWorld(store: Store, { files }: RaceWorld): Promise<void> {
@@ -174,6 +174,7 @@ class Play {
   nowMs = MORNING
   readonly taps = new Map<string, SentTap>()
   readonly forms = new Map<string, SentForm>()
+  readonly said = new Map<string, { acknowledged: boolean }>()
   readonly messages = new Map<string, SentMessage>()
   readonly #random: Random
   readonly #world: RaceWorld
@@ -250,7 +251,7 @@ class Play {
     const happenings = [
       ...(step === 0 ? this.#people() : []),
       ...questions.flatMap(({ phone, choice }) =>
-        this.#again(this.#says(phone, { choice: { id: choice, title: '-' } })),
+        this.#again(this.#tells(phone, { choice: { id: choice, title: '-' } })),
       ),
       ...fresh.flatMap((offer) => this.#reactsTo(offer)),
       ...this.#old
@@ -283,8 +284,8 @@ class Play {
       const comesAgain = this.#chance(0.05)
       if (this.#chance(0.2)) {
         return [
-          ...this.#again(this.#says(phone, { text: `Halo, mau beli ${MODEL} bulan ini` })),
-          ...this.#again(this.#says(phone, { location: this.#world.place(this.#random) }, 1)),
+          ...this.#again(this.#tells(phone, { text: `Halo, mau beli ${MODEL} bulan ini` })),
+          ...this.#again(this.#tells(phone, { location: this.#world.place(this.#random) }, 1)),
           ...(comesAgain ? this.#sendsForm(phone) : []),
         ]
       }
@@ -294,12 +295,13 @@ class Play {
 
   #sendsForm(phone: string): Happening[] {
     const event_id = `form-${++this.#events}`
-    const form: SentForm = { phone, answer: null }
+    const form: SentForm = { phone, acknowledged: false, answer: null }
     this.forms.set(event_id, form)
     const body = { event_id, phone, ...this.#world.place(this.#random), model: MODEL, channel: 'tiktok' }
     return this.#again({
       inbound: { topic: 'hub/v1/portal/hq/lead', sender: 'hub', payload: Buffer.from(JSON.stringify(body)) },
       taken: (reply) => {
+        form.acknowledged = true
         form.answer = reply as SentForm['answer']
       },
     })
@@ -325,6 +327,18 @@ class Play {
     }
     const payload = Buffer.from(JSON.stringify(message))
     return { inbound: { topic: `hub/v1/bridge/${bridge}/inbound`, sender: bridge, payload } }
+  }
+
+  /** A customer does. */
+  #tells(phone: string, what: object, later = 0): Happening {
+    const event = `wamid.${++this.#events}`
+    const said = { acknowledged: false }
+    this.said.set(event, said)
+    const { inbound } = this.#says(phone, what, later, event)
+    const taken = () => {
+      said.acknowledged = true
+    }
+    return { inbound, taken }
   }
 
   #bridgeOf = (phone: string): string => BRIDGES[Number(phone.at(-1)) % 2] as string

@@ -32,8 +32,11 @@ const FAULTS = {
   'forgets-sales': { replace: { 'gateway/documents.ts': file('forgets-sales') } },
   'lets-everybody': { replace: { 'broker/access.ts': file('lets-everybody') } },
   'projects-what-passes': { replace: { 'analytics/projector.ts': file('projects-what-passes') } },
+  'reconciles-soon': { replace: { 'gateway/contract/bridge.ts': file('reconciles-soon') } },
   'refuses-what-it-cannot-read': { replace: { 'gateway/intake.ts': file('refuses-what-it-cannot-read') } },
   'skips-what-fails': { replace: { 'analytics/projector.ts': file('skips-what-fails') } },
 } as const satisfies Record<string, Pick<HubOptions, 'replace' | 'preload'>>
 
-export const fault = (name: keyof typeof FAULTS): Pick<HubOptions, 'replace' | 'preload'> => FAULTS[name]
+export type FaultName = keyof typeof FAULTS
+
+export const fault = (name: FaultName): Pick<HubOptions, 'replace' | 'preload'> => FAULTS[name]
