@@ -20,6 +20,18 @@ export interface Span {
   readonly offsetMs: number
 }
 
+/** The month of an instant, `YYYY-MM`, and the instants between which it is the answer (`endMs` exclusive). */
+export function monthAt(timeMs: number, timezone: string): { month: string; startMs: number; endMs: number } {
+  const instant = Temporal.Instant.fromEpochMilliseconds(timeMs)
+  const month = instant.toZonedDateTimeISO(timezone).toPlainDate().toPlainYearMonth()
+  const begin = (of: Temporal.PlainYearMonth) => midnight(of.toPlainDate({ day: 1 }), timezone)
+  return {
+    month: month.toString(),
+    startMs: begin(month).epochMilliseconds,
+    endMs: begin(month.add({ months: 1 })).epochMilliseconds,
+  }
+}
+
 /**
  * The spans that make up these days, oldest first: one, and one more for each change of the clocks within.
  * @throws RangeError for what is no day, no time zone, or a range that ends before it begins
@@ -42,6 +54,28 @@ export function spansOf({ firstDay, lastDay }: DayRange, timezone: string): Span
     start = next
   }
   return spans
+}
+
+/** A range of days, cut into its calendar months: each with the part of it that lies in the range. */
+export function monthsOf({
+  firstDay,
+  lastDay,
+}: DayRange): (DayRange & { month: string; isWhole: boolean })[] {
+  const last = Temporal.PlainDate.from(lastDay)
+  const months: (DayRange & { month: string; isWhole: boolean })[] = []
+  let day = Temporal.PlainDate.from(firstDay)
+  while (Temporal.PlainDate.compare(day, last) <= 0) {
+    const monthEnd = day.with({ day: day.daysInMonth })
+    const end = Temporal.PlainDate.compare(monthEnd, last) < 0 ? monthEnd : last
+    months.push({
+      month: day.toPlainYearMonth().toString(),
+      firstDay: day.toString(),
+      lastDay: end.toString(),
+      isWhole: day.day === 1 && end.equals(monthEnd),
+    })
+    day = end.add({ days: 1 })
+  }
+  return months
 }
 
 /** The day of an instant within a span: `YYYY-MM-DD`. */

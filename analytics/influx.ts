@@ -17,7 +17,7 @@
  * It may lag behind the points: what was written after it is written once more, which changes nothing.
  */
 import { type Headers, HttpError, InfluxDB, escape as lineProtocol } from '@influxdata/influxdb-client'
-import { dayIn, type Span, spansOf } from './business-days.ts'
+import { type DayRange, dayIn, monthsOf, type Span, spansOf } from './business-days.ts'
 import { lineOf } from './line-protocol.ts'
 import { designOf, type Measurement, measurementsOf } from './measurements.ts'
 import {
@@ -26,6 +26,7 @@ import {
   checkQuestion,
   conditionsOf,
   EMPTY,
+  entriesOf,
   type Metrics,
   MetricsError,
   type Question,
@@ -217,12 +218,19 @@ export function openInfluxMetrics({ url, token, org, bucket, timezone }: InfluxM
     },
     async totals(question) {
       checkQuestion(question)
-      const spans = spansOf(question, timezone)
+      const spans = spansBy(question, timezone)
       const found = await query(spans.map((span) => selectOf(question, span)).join('; '))
       const groups = (found ?? []).flatMap((series, index) =>
-        series.flatMap((one) => groupsOf(question, one, spans[index] as Span)),
+        series.flatMap((one) => groupsOf(question, one, spans[index] as MonthSpan)),
       )
       return answer(question, groups)
+    },
+    async entriesBehind(question, limit) {
+      checkQuestion(question)
+      const spans = spansOf(question, timezone)
+      const found = await query(spans.map((span) => selectEntries(question, span, limit + 1)).join('; '))
+      const entries = (found ?? []).flat().flatMap(({ values }) => values.map(([, entry]) => entry as string))
+      return entriesOf(entries, limit)
     },
     async ping() {
       await request('ping', '/ping', { method: 'GET' })
@@ -295,30 +303,62 @@ interface Series {
 const quoteName = (name: string): string => `"${name.replace(/["\\]/g, '\\$&')}"`
 const quoteText = (text: string): string => `'${text.replace(/['\\]/g, '\\$&')}'`
 
-function selectOf(question: Question<Measurement, string>, span: Span): string {
-  const { measurement, by } = question
-  const sums = designOf(measurement).sums.map((name) => `SUM(${quoteName(name)}) AS ${quoteName(name)}`)
+interface MonthSpan extends Span {
+  /** When it was asked by month. */
+  readonly month?: string
+}
+
+/** InfluxQL has no months: each is asked for by itself. */
+function spansBy(question: Question<Measurement, string>, timezone: string): MonthSpan[] {
+  // So that it is refused as a whole when it is no range.
+  const whole = spansOf(question, timezone)
+  if (!question.by.includes('month')) return whole
+  const inMonth = (range: DayRange & { month: string }): MonthSpan[] =>
+    spansOf(range, timezone).map((span) => ({ ...span, month: range.month }))
+  return monthsOf(question).flatMap(inMonth)
+}
+
+/** What a point must be to be among those asked for. */
+function conditionOf(question: Question<Measurement, string>, span: Span): string {
+  const { knownAt, knownAfter } = question
   const conditions = conditionsOf(question).map(([tag, values]) =>
     values.length === 0
       ? // Nothing is one of no values.
         `${quoteName(tag)} = ''`
       : `(${values.map((value) => `${quoteName(tag)} = ${quoteText(value)}`).join(' OR ')})`,
   )
-  const where = [`time >= ${span.startMs}ms`, `time < ${span.endMs}ms`, ...conditions].join(' AND ')
+  return [
+    `time >= ${span.startMs}ms`,
+    `time < ${span.endMs}ms`,
+    ...conditions,
+    ...(knownAt === undefined ? [] : [`"known_at" <= ${knownAt}`]),
+    ...(knownAfter === undefined ? [] : [`"known_at" > ${knownAfter}`]),
+  ].join(' AND ')
+}
+
+const selectEntries = (question: Question<Measurement, string>, span: Span, limit: number): string =>
+  `SELECT "entry" FROM ${quoteName(question.measurement)} WHERE ${conditionOf(question, span)} ORDER BY time LIMIT ${limit}`
+
+function selectOf(question: Question<Measurement, string>, span: Span): string {
+  const { measurement } = question
+  const by = question.by.filter((name) => name !== 'month')
+  const sums = designOf(measurement).sums.map((name) => `SUM(${quoteName(name)}) AS ${quoteName(name)}`)
   const groups = by.map((name) => (name === 'day' ? `time(1d, ${-span.offsetMs}ms)` : quoteName(name)))
   const groupBy = groups.length > 0 ? ` GROUP BY ${groups.join(', ')}` : ''
   // fill() is only for groups by time, and only there would empty groups come.
   const fill = by.includes('day') ? ' fill(none)' : ''
-  return `SELECT ${sums.join(', ')} FROM ${quoteName(measurement)} WHERE ${where}${groupBy}${fill}`
+  return `SELECT ${sums.join(', ')} FROM ${quoteName(measurement)} WHERE ${conditionOf(question, span)}${groupBy}${fill}`
 }
 
-function groupsOf({ measurement, by }: Question<Measurement, string>, series: Series, span: Span) {
+function groupsOf({ measurement, by }: Question<Measurement, string>, series: Series, span: MonthSpan) {
   const { sums } = designOf(measurement)
   const columns = sums.map((name) => series.columns.indexOf(name))
+  const nameIn = (name: string, timeMs: number): string => {
+    if (name === 'day') return dayIn(span, timeMs)
+    return (name === 'month' ? span.month : series.tags?.[name]) ?? ''
+  }
   return series.values.map((row) => ({
-    by: Object.fromEntries(
-      by.map((name) => [name, name === 'day' ? dayIn(span, row[0] as number) : (series.tags?.[name] ?? '')]),
-    ),
+    by: Object.fromEntries(by.map((name) => [name, nameIn(name, row[0] as number)])),
     sums: Object.fromEntries(
       sums.map((name, index) => [name, (row[columns[index] as number] ?? 0) as number]),
     ),

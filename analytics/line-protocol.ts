@@ -23,7 +23,7 @@ const layouts = Object.fromEntries(
 ) as Record<Measurement, Record<'tags' | 'sums' | 'gauges' | 'texts', Column[]>>
 
 /** One line, without its line end. Sums are 64-bit integers (`i`), gauges floats, texts strings. */
-export function lineOf({ measurement, timeMs, tiebreak, values }: Point): string {
+export function lineOf({ measurement, timeMs, tiebreak, knownAtMs, values }: Point): string {
   const { tags, sums, gauges, texts } = layouts[measurement]
   let series: string = measurement
   for (const { name, lead } of tags) series += lead + tagValue(values[name] as string)
@@ -32,6 +32,7 @@ export function lineOf({ measurement, timeMs, tiebreak, values }: Point): string
     const value = values[name]
     if (value !== undefined) fields += `${lead + value}i`
   }
+  if (knownAtMs !== undefined) fields += `,known_at=${knownAtMs}i`
   for (const { name, lead } of gauges) {
     const value = values[name]
     if (value !== undefined) fields += lead + value

@@ -1,6 +1,6 @@
 /**
  * What the metrics hold: one entry per measurement. Drivers, points and queries all read this table, so a new
- * measurement is a new entry here and a new function in `points.ts`, and no change in a driver.
+ * measurement is a new entry here and a new function in `points.ts` or `economics-points.ts`, and no change in a driver.
  *
  * Glossary
  *   measurement  a kind of point, such as `sales`
@@ -10,10 +10,16 @@
  *   gauge        a measured number that does not add up
  *   text         what leads back to the ledger; unbounded, so never a tag
  *   series       a measurement with one set of tag values
+ *   known_at     when the ledger came to know it: the instant of the entry's commit, ms. Every point of the ledger has it
+ *
+ * Restatement. A point is never changed. What is corrected, voided or moved makes signed points beside the first: what
+ * stood is taken back with negative sums, what stands now is added, each at the day and the tags it belongs to. So a sum
+ * is what stands, and the sum over `known_at` up to an instant is what stood then.
  *
  * Cardinality. Every tag is bounded by what the hub itself admits: dealers and their regions (the directory),
- * models (the registration ledger, see `points.ts`), currencies (26³), and closed lists. Serials, devices and event
- * ids grow with the business and are texts.
+ * models (the registration ledger, see `points.ts`), currencies (26³), initiatives (what spend and activities have named:
+ * a lead's campaign counts only when it is one of them), and closed lists. Serials, devices and event ids grow with the
+ * business and are texts.
  */
 import type { Stream } from '../gateway/contract/ledger.ts'
 
@@ -30,7 +36,7 @@ interface Design {
  * Raise it with every change that makes other points of old entries: hubs then drop the ledger's measurements and
  * make them again. Measurements of telemetry stay (their stream is trimmed): give those a new name instead.
  */
-export const DESIGN = 1
+export const DESIGN = 2
 
 /** The value of a tag that has none. Written out, so that every point of a measurement has all its tags. */
 export const NONE = 'none'
@@ -42,6 +48,55 @@ export const MEASUREMENTS = {
     sums: ['count', 'price', 'verified', 'diversion', 'model_mismatch', 'below_map'],
     gauges: [],
     texts: ['entry', 'serial', 'device'],
+  },
+  spend: {
+    stream: 'ledger',
+    tags: ['kind', 'initiative', 'dealer', 'region', 'channel', 'currency'],
+    sums: ['count', 'amount_minor'],
+    gauges: [],
+    texts: ['entry', 'spend'],
+  },
+  activities: {
+    stream: 'ledger',
+    tags: ['initiative', 'dealer', 'region', 'channel'],
+    sums: ['count'],
+    gauges: [],
+    texts: ['entry', 'activity'],
+  },
+  activity_days: {
+    stream: 'ledger',
+    tags: ['initiative', 'dealer', 'region', 'channel'],
+    sums: ['count'],
+    gauges: [],
+    texts: ['entry', 'activity'],
+  },
+  leads: {
+    stream: 'ledger',
+    tags: ['dealer', 'region', 'channel', 'last_channel', 'initiative', 'source'],
+    sums: ['raw', 'unique', 'claimed', 'sold', 'sold_verified'],
+    gauges: [],
+    texts: ['entry', 'lead'],
+  },
+  claims: {
+    stream: 'ledger',
+    tags: ['dealer', 'region', 'channel', 'last_channel', 'initiative'],
+    sums: ['count', 'time_to_claim_ms'],
+    gauges: [],
+    texts: ['entry', 'lead'],
+  },
+  outcomes: {
+    stream: 'ledger',
+    tags: ['stage', 'dealer', 'region', 'channel', 'last_channel', 'initiative'],
+    sums: ['count'],
+    gauges: [],
+    texts: ['entry', 'lead'],
+  },
+  conversions: {
+    stream: 'ledger',
+    tags: ['dealer', 'region', 'channel', 'last_channel', 'initiative', 'matched_by', 'currency'],
+    sums: ['count', 'verified', 'price_minor'],
+    gauges: [],
+    texts: ['entry', 'lead', 'serial'],
   },
   alerts: {
     stream: 'ledger',
@@ -92,5 +147,7 @@ export interface Point {
   readonly timeMs: number
   /** 0 … 999,999: nanoseconds after `timeMs`, which keep neighbours apart. */
   readonly tiebreak: number
+  /** Of the ledger's: when the entry was committed, ms. */
+  readonly knownAtMs?: number
   readonly values: Readonly<Record<string, string | number | undefined>>
 }

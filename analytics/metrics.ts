@@ -2,7 +2,9 @@
  * The metrics port: what the projector writes to and figures are read from. `influx.ts` and `sqlite.ts` are its
  * drivers; `test/contracts/metrics.ts` is what both must do. What is kept is described in `measurements.ts`.
  *
- *   totals      the one question: sums over a range of business days, by any tags, filtered by any tags
+ *   totals      the one question: sums over a range of business days, by any tags, filtered by any tags; as they are
+ *               known now, or as they were known at an instant
+ *   entriesBehind   which ledger entries a figure is made of
  *   checkpoint  how far the projection has come, kept in the metrics database itself: one that was dropped, replaced
  *               or restored from a backup says by itself what it lacks
  *   generation  rises with each reset, so that a hub which still writes does not undo another's reset
@@ -39,14 +41,25 @@ export const EMPTY: Checkpoint = {
 
 export interface Question<M extends Measurement, By extends string> extends DayRange {
   readonly measurement: M
-  /** `day` and tags; empty for one total. */
+  /** `day`, `month` and tags; empty for one total. */
   readonly by: readonly By[]
   /** Only points whose tag has this value, or one of these. */
   readonly where?: Readonly<Partial<Record<TagOf<M>, string | readonly string[]>>>
+  /** Only what the ledger knew by then: committed at or before this instant, ms. Of the ledger's measurements. */
+  readonly knownAt?: number | undefined
+  /** Only what the ledger came to know later: committed after this instant, ms. Of the ledger's measurements. */
+  readonly knownAfter?: number | undefined
+}
+
+export interface EntriesBehind {
+  /** Ids, by the time of their points, oldest first. */
+  readonly entries: readonly string[]
+  /** False: there are more. */
+  readonly isComplete: boolean
 }
 
 export interface Total<M extends Measurement, By extends string> {
-  /** `day` as `YYYY-MM-DD`; tags as kept, `none` where there is none. */
+  /** `day` as `YYYY-MM-DD`, `month` as `YYYY-MM`; tags as kept, `none` where there is none. */
   readonly by: Readonly<Record<By, string>>
   readonly sums: Readonly<Record<SumOf<M>, number>>
 }
@@ -65,12 +78,17 @@ export interface Metrics {
    */
   reset(): Promise<void>
   /**
-   * Sums by group, sorted by the groups' values in the order of `by`; groups without points are left out.
+   * Sums by group, sorted by the groups' values in the order of `by`; groups in which nothing stands are left out.
    * @throws RangeError for an unknown tag, no day, or a sum that is too large to be exact
    */
-  totals<M extends Measurement, By extends 'day' | TagOf<M>>(
+  totals<M extends Measurement, By extends 'day' | 'month' | TagOf<M>>(
     question: Question<M, By>,
   ): Promise<Total<M, By>[]>
+  /**
+   * The ledger entries of the first `limit` points that such a question sums up (`by` does not matter).
+   * @throws RangeError as `totals` does
+   */
+  entriesBehind<M extends Measurement>(question: Question<M, never>, limit: number): Promise<EntriesBehind>
   /** Answers when the database does; rejects with what is wrong. */
   ping(): Promise<void>
   close(): Promise<void>
@@ -94,13 +112,26 @@ export class MetricsError extends Error {
 
 /** @throws RangeError for names that the measurement does not have: they become part of a query. */
 export function checkQuestion(question: Question<Measurement, string>): void {
-  const tags = designOf(question.measurement).tags
-  for (const name of [...question.by, ...Object.keys(question.where ?? {})]) {
-    if (!tags.includes(name) && !(name === 'day' && question.by.includes(name))) {
-      throw new RangeError(`${question.measurement} has no tag ${name}; it has ${tags.join(', ')}`)
+  const { measurement, by, where = {}, knownAt, knownAfter } = question
+  const { tags, stream } = designOf(measurement)
+  const isTime = (name: string) => name === 'day' || name === 'month'
+  for (const name of [...by.filter((name) => !isTime(name)), ...Object.keys(where)]) {
+    if (!tags.includes(name)) {
+      throw new RangeError(`${measurement} has no tag ${name}; it has ${tags.join(', ')}`)
     }
   }
+  for (const instant of [knownAt, knownAfter]) {
+    if (instant === undefined) continue
+    if (stream !== 'ledger') throw new RangeError(`${measurement} is not kept as it was known at an instant`)
+    if (!Number.isSafeInteger(instant)) throw new RangeError(`${instant} is no instant in milliseconds`)
+  }
 }
+
+/** Points looked at for `entriesBehind`, one more than wanted, as its answer. */
+export const entriesOf = (found: readonly string[], limit: number): EntriesBehind => ({
+  entries: [...new Set(found.slice(0, limit))],
+  isComplete: found.length <= limit,
+})
 
 /** Conditions on tags: all must hold, each by one of its values. */
 export const conditionsOf = ({ where = {} }: Question<Measurement, string>): [string, readonly string[]][] =>
@@ -126,7 +157,8 @@ export function answer<M extends Measurement, By extends string>(
     }
     for (const [name, sum] of Object.entries(group.sums)) total.sums[name] = (total.sums[name] ?? 0) + sum
   }
-  const sorted = [...totals.values()].sort((a, b) => {
+  const standing = [...totals.values()].filter(({ sums }) => Object.values(sums).some((sum) => sum !== 0))
+  const sorted = standing.sort((a, b) => {
     const name = by.find((candidate) => a.by[candidate] !== b.by[candidate])
     return name === undefined ? 0 : (a.by[name] as string) < (b.by[name] as string) ? -1 : 1
   })

@@ -1,15 +1,11 @@
 /**
- * A ledger or telemetry entry → its point, by its content alone: no clock, no I/O. The same entry always makes the
- * identical point, so writing it twice changes nothing.
+ * A ledger or telemetry entry → its points, by its content alone: no clock, no setting, no I/O. The same entry always
+ * makes the identical points, so writing them twice changes nothing.
  *
- * Time. A sale stands at its `sold_at`, so a sale that was sent late restates the day it was made; everything else
- * stands at its entry's own instant. Entries are numbered about one by one over the whole hub, so the id's last six
- * digits become the nanoseconds below the millisecond: two entries of one series and one millisecond could only
- * collide when a million others lie between them.
- *
- * Trust. The hub wrote these entries, but an invalid sale's entry repeats what could be read of it. One value of a
- * wrong type would stop a metrics database for good, so every value is checked here.
+ * A sale stands at its `sold_at`, so a sale that was sent late restates the day it was made; most else stands at its
+ * entry's own instant. Money, activities and leads are in `economics-points.ts`.
  */
+import type { EconomicsEntry } from '../gateway/contract/economics.ts'
 import { CHANNELS } from '../gateway/contract/events.ts'
 import type {
   AlertEntry,
@@ -21,36 +17,62 @@ import type {
   StatusEntry,
 } from '../gateway/contract/ledger.ts'
 import { DEVICE_UPLINKS, parseDeviceId, parseDeviceTopic } from '../gateway/contract/topics.ts'
-import { type Measurement, NONE, type Point } from './measurements.ts'
+import {
+  activityPoints,
+  claimedPoints,
+  createdPoints,
+  duplicatePoints,
+  outcomePoints,
+  releasedPoints,
+  soldPoints,
+  spendPoints,
+} from './economics-points.ts'
+import { NONE, type Point } from './measurements.ts'
+import {
+  atCommit,
+  atInstant,
+  committedMs,
+  instantMs,
+  measured,
+  oneOf,
+  restating,
+  tag,
+  text,
+  whole,
+} from './point.ts'
 
-const TIEBREAKS = 1_000_000
-/** The last millisecond whose nanoseconds fit in 64 bits (2262-04-11). */
-const TIME_MS_MAX = Math.floor(Number(2n ** 63n / 1_000_000n)) - 1
+/** Empty for entries that make none. */
+export function pointsFor(entry: Entry): Point[] {
+  const make = MAKERS[entry.type]
+  return make === undefined ? [] : make(entry as Entry<never>)
+}
 
-/** @returns null for entries that make no point. */
-export function pointFor(entry: Entry): Point | null {
-  switch (entry.type) {
-    case 'sale.registered':
-      return registeredSale(entry, entry.data as unknown as SaleEntry)
-    case 'sale.rejected':
-      return rejectedSale(entry, entry.data as unknown as SaleEntry)
-    case 'alert.raised':
-      return alert(entry, entry.data as unknown as AlertEntry)
-    case 'message.quarantined':
-      return quarantined(entry, entry.data as unknown as QuarantineEntry)
-    case 'vehicle.status':
-      return vehicleStatus(entry, entry.data as unknown as StatusEntry)
-    case 'device.health':
-      return deviceHealth(entry, entry.data as unknown as HealthEntry)
-    default:
-      return null
-  }
+const MAKERS: Readonly<Record<string, ((entry: Entry<never>) => Point[]) | undefined>> = {
+  'sale.registered': (entry: Entry<never>) => [registeredSale(entry, entry.data)],
+  'sale.rejected': (entry: Entry<never>) => [rejectedSale(entry, entry.data)],
+  'sale.voided': (entry: Entry<never>) => voidedSale(entry, entry.data),
+  'spend.recorded': spendPoints,
+  'activity.recorded': activityPoints,
+  'lead.created': createdPoints,
+  'lead.duplicate': duplicatePoints,
+  'lead.claimed': claimedPoints,
+  'lead.released': releasedPoints,
+  'lead.contacted': outcomePoints,
+  'lead.demo': outcomePoints,
+  'lead.won': outcomePoints,
+  'lead.lost': outcomePoints,
+  'lead.expired': outcomePoints,
+  'lead.sold': (entry: Entry<never>) => soldPoints(entry, entry.data, 1),
+  'alert.raised': (entry: Entry<never>) => [alert(entry, entry.data)],
+  'message.quarantined': (entry: Entry<never>) => [quarantined(entry, entry.data)],
+  'vehicle.status': (entry: Entry<never>) => [vehicleStatus(entry, entry.data)],
+  'device.health': (entry: Entry<never>) => [deviceHealth(entry, entry.data)],
 }
 
 function registeredSale(entry: Entry, sale: SaleEntry): Point {
   // Hardly ever set, and each field costs InfluxDB as much as the next: where one is missing it is 0.
   const flagged = (flag: SaleFlag) => (sale.flags?.includes(flag) ? 1 : undefined)
-  return point('sales', entry, soldAtMs(entry, sale), {
+  return atInstant('sales', entry, soldAtMs(entry, sale), {
     dealer: tag(sale.dealer),
     region: tag(sale.region),
     channel: oneOf(CHANNELS, sale.channel),
@@ -74,7 +96,7 @@ function registeredSale(entry: Entry, sale: SaleEntry): Point {
 
 /** A refused sale's model, currency and price are claims, not figures: it counts, and adds no money. */
 function rejectedSale(entry: Entry, sale: SaleEntry): Point {
-  return point('sales', entry, soldAtMs(entry, sale), {
+  return atInstant('sales', entry, soldAtMs(entry, sale), {
     dealer: tag(sale.dealer),
     region: tag(sale.region),
     channel: oneOf(CHANNELS, sale.channel),
@@ -89,8 +111,34 @@ function rejectedSale(entry: Entry, sale: SaleEntry): Point {
   })
 }
 
+/** Takes back what the sale has added, and what it added to its lead. */
+function voidedSale(entry: Entry, voided: EconomicsEntry<'sale.voided'>): Point[] {
+  const { dealer, region, channel, model, price, currency, verified, serial, flags = [], sold } = voided
+  const flagged = (flag: SaleFlag) => (flags.includes(flag) ? -1 : 0)
+  return [
+    restating('sales', entry, soldAtMs(entry, voided), {
+      dealer: tag(dealer),
+      region: tag(region),
+      channel: oneOf(CHANNELS, channel),
+      model: tag(model),
+      outcome: 'registered',
+      reason: flags.includes('diversion') ? 'wrong_dealer' : NONE,
+      currency: tag(currency),
+      count: -1,
+      price: -(whole(price) ?? 0),
+      verified: verified === true ? -1 : 0,
+      diversion: flagged('diversion'),
+      model_mismatch: flagged('model_mismatch'),
+      below_map: flagged('below_map'),
+      entry: entry.entry,
+      serial: text(serial),
+    }),
+    ...(sold ? soldPoints(entry, sold, -1) : []),
+  ]
+}
+
 function alert(entry: Entry, { dealer, tier, cause, serial, device }: AlertEntry): Point {
-  return point('alerts', entry, committedAtMs(entry), {
+  return atCommit('alerts', entry, {
     dealer: tag(dealer),
     tier: tag(tier),
     cause: tag(cause),
@@ -102,7 +150,7 @@ function alert(entry: Entry, { dealer, tier, cause, serial, device }: AlertEntry
 }
 
 function quarantined(entry: Entry, { topic, sender }: QuarantineEntry): Point {
-  return point('quarantine', entry, committedAtMs(entry), {
+  return atCommit('quarantine', entry, {
     dealer: tag(parseDeviceId(sender)?.dealer),
     kind: oneOf(DEVICE_UPLINKS, parseDeviceTopic(topic)?.kind),
     count: 1,
@@ -113,7 +161,7 @@ function quarantined(entry: Entry, { topic, sender }: QuarantineEntry): Point {
 
 /** Where a vehicle stands is its owner's business: positions stay in the vehicle's own document. */
 function vehicleStatus(entry: Entry, status: StatusEntry): Point {
-  return point('vehicle_status', entry, committedAtMs(entry), {
+  return telemetry('vehicle_status', entry, {
     dealer: tag(status.dealer),
     state: tag(status.state),
     count: 1,
@@ -127,7 +175,7 @@ function vehicleStatus(entry: Entry, status: StatusEntry): Point {
 }
 
 function deviceHealth(entry: Entry, health: HealthEntry): Point {
-  return point('device_health', entry, committedAtMs(entry), {
+  return telemetry('device_health', entry, {
     dealer: tag(health.dealer),
     online: health.online ? 'true' : 'false',
     count: 1,
@@ -140,35 +188,16 @@ function deviceHealth(entry: Entry, health: HealthEntry): Point {
   })
 }
 
-function point(measurement: Measurement, entry: Entry, timeMs: number, values: Point['values']): Point {
-  return { measurement, timeMs, tiebreak: Number(entry.entry) % TIEBREAKS, values }
+/** Telemetry is no part of what was known when: it is trimmed, and never corrected. */
+function telemetry(
+  measurement: 'vehicle_status' | 'device_health',
+  entry: Entry,
+  values: Point['values'],
+): Point {
+  const { knownAtMs: _, ...point } = atCommit(measurement, entry, values)
+  return point
 }
-
-const committedAtMs = (entry: Entry): number => Date.parse(entry.at)
 
 /** A terminal whose clock is out of all bounds still sold something: then the instant of the commit stands. */
-function soldAtMs(entry: Entry, { sold_at }: SaleEntry): number {
-  const timeMs = typeof sold_at === 'string' ? Date.parse(sold_at) : Number.NaN
-  return timeMs >= 1 && timeMs <= TIME_MS_MAX ? timeMs : committedAtMs(entry)
-}
-
-/** Control characters and backslashes have no safe form in every InfluxDB's line protocol, lone surrogates in none. */
-const UNSAFE = /[\p{Cc}\p{Cs}\\]/u
-const EVERY_UNSAFE = new RegExp(UNSAFE, 'gu')
-
-function text(value: unknown): string | undefined {
-  if (typeof value !== 'string' || value === '') return undefined
-  return UNSAFE.test(value) ? value.replace(EVERY_UNSAFE, '_') : value
-}
-
-/** InfluxDB has no empty tag values. */
-const tag = (value: unknown): string => text(value) ?? NONE
-
-const oneOf = <Value extends string>(values: readonly Value[], value: unknown): Value | typeof NONE =>
-  values.find((known) => known === value) ?? NONE
-
-const whole = (value: unknown): number | undefined =>
-  typeof value === 'number' && Number.isSafeInteger(value) ? value : undefined
-
-const measured = (value: unknown): number | undefined =>
-  typeof value === 'number' && Number.isFinite(value) ? value : undefined
+const soldAtMs = (entry: Entry, { sold_at }: { sold_at?: unknown }): number =>
+  instantMs(sold_at) ?? committedMs(entry)

@@ -18,7 +18,7 @@ import { setTimeout as delay, setImmediate as yieldToOthers } from 'node:timers/
 import type { Entry, Stream } from '../gateway/contract/ledger.ts'
 import { DESIGN } from './measurements.ts'
 import { type Anchor, type Checkpoint, type Metrics, MetricsError } from './metrics.ts'
-import { pointFor } from './points.ts'
+import { pointsFor } from './points.ts'
 
 /** What is read of a store. */
 export interface Source {
@@ -174,7 +174,7 @@ export function startProjector({ source, metrics, lease, log, timing }: Projecto
       return true
     }
     await yieldToOthers()
-    const points = entries.map(pointFor).filter((point) => point !== null)
+    const points = entries.flatMap(pointsFor)
     const next: Checkpoint = {
       ...checkpoint,
       design: DESIGN,

@@ -6,8 +6,8 @@ import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { Piscina } from 'piscina'
 import { spansOf } from './business-days.ts'
-import { answer, checkQuestion, type Metrics, MetricsError } from './metrics.ts'
-import type { TotalsRequest } from './sqlite-worker.ts'
+import { answer, checkQuestion, entriesOf, type Metrics, MetricsError } from './metrics.ts'
+import type { EntriesRequest, TotalsRequest } from './sqlite-worker.ts'
 
 export const METRICS_FILE = 'metrics.db'
 
@@ -24,7 +24,7 @@ export async function openSqliteMetrics({ dataDir, timezone }: SqliteMetricsOpti
   // One thread, so that calls are answered in the order they were made.
   const pool = new Piscina({
     filename: new URL('./sqlite-worker.ts', import.meta.url).href,
-    workerData: { file: join(dataDir, METRICS_FILE) },
+    workerData: { file: join(dataDir, METRICS_FILE), timezone },
     minThreads: 1,
     maxThreads: 1,
     idleTimeout: Number.POSITIVE_INFINITY,
@@ -50,8 +50,15 @@ export async function openSqliteMetrics({ dataDir, timezone }: SqliteMetricsOpti
     },
     async totals(question) {
       checkQuestion(question)
-      const request: TotalsRequest = { question, spans: spansOf(question, timezone) }
-      return answer(question, await run('totals', request))
+      // What is no range of days is refused here, not by the thread.
+      spansOf(question, timezone)
+      return answer(question, await run('totals', { question } satisfies TotalsRequest))
+    },
+    async entriesBehind(question, limit) {
+      checkQuestion(question)
+      spansOf(question, timezone)
+      const request: EntriesRequest = { question, limit: limit + 1 }
+      return entriesOf(await run('entries', request), limit)
     },
     async ping() {
       await run('ping')

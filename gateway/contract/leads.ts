@@ -54,6 +54,32 @@ const rep = z.string()
 const event_id = z.string().describe('The provider’s id of the message that did it')
 const instant = z.string().describe('ISO 8601, UTC, store clock')
 const known = z.string().nullable()
+const channel = z.enum(CHANNELS).nullable()
+
+/**
+ * Where a lead came from, as it was when the lead came. Every entry that changes a figure of its lead repeats it, so that
+ * this entry alone says which figures it changes. Entries of early hubs do not have it.
+ */
+export const leadOrigin = z.object({
+  created_at: z.string().describe('ISO 8601, UTC, hub clock'),
+  source: z.enum(['whatsapp', 'form']),
+  channel: channel.describe('First touch'),
+  last_channel: channel.describe('Last touch before the lead'),
+  region: known.describe('Of the dealer nearest to the customer'),
+  initiative: known.describe('The campaign, when spend or an activity has named it'),
+})
+export type LeadOrigin = z.infer<typeof leadOrigin>
+const origin = leadOrigin.optional()
+
+/** What a figure needs of the sale that a lead led to. */
+export const soldFacts = z.object({
+  sold_at: z.string().describe('ISO 8601, UTC'),
+  price: z.number().int().describe('Whole units'),
+  currency: z.string(),
+  verified: z.boolean().describe('The serial stood in the registration ledger'),
+  region: known.describe('Of the dealer who sold'),
+})
+export type SoldFacts = z.infer<typeof soldFacts>
 
 /** The data of each type of entry. */
 export const leadEntries = {
@@ -68,8 +94,10 @@ export const leadEntries = {
     when: known,
     channel: z.enum(CHANNELS).nullable(),
     campaign: known,
+    initiative: known.describe('The campaign, when spend or an activity has named it'),
     ad: known.describe('Id of the advertisement'),
     click: known.describe('Its click id'),
+    origin,
   }),
   'lead.duplicate': z.object({
     lead: lead.describe('The lead this person has already'),
@@ -103,6 +131,7 @@ export const leadEntries = {
     event_id,
     offered_at: instant,
     distance_km: z.number(),
+    origin,
   }),
   'lead.too_slow': z.object({ lead, round: z.number().int(), dealer, rep, event_id }),
   'lead.claim_repeated': z.object({ lead, round: z.number().int(), dealer, rep, event_id }),
@@ -114,20 +143,30 @@ export const leadEntries = {
     reason: z.enum(TAP_REFUSALS),
     event_id,
   }),
-  'lead.contacted': z.object({ lead, dealer, rep, event_id }),
-  'lead.demo': z.object({ lead, dealer, rep, event_id }),
-  'lead.won': z.object({ lead, customer: z.string(), dealer, rep, event_id, serial: known }),
-  'lead.lost': z.object({ lead, customer: z.string(), dealer, rep, event_id }),
+  'lead.contacted': z.object({ lead, dealer, rep, event_id, origin }),
+  'lead.demo': z.object({ lead, dealer, rep, event_id, origin }),
+  'lead.won': z.object({ lead, customer: z.string(), dealer, rep, event_id, serial: known, origin }),
+  'lead.lost': z.object({ lead, customer: z.string(), dealer, rep, event_id, origin }),
   'lead.widened': z.object({ lead, ring: z.number().int().describe('The new one') }),
-  'lead.released': z.object({ lead, round: z.number().int().describe('The one that is over'), dealer, rep }),
-  'lead.expired': z.object({ lead, customer: z.string(), rings: z.number().int() }),
+  'lead.released': z.object({
+    lead,
+    round: z.number().int().describe('The one that is over'),
+    dealer,
+    rep,
+    origin,
+  }),
+  'lead.expired': z.object({ lead, customer: z.string(), rings: z.number().int(), origin }),
   'lead.sold': z.object({
     lead,
     customer: z.string(),
     serial: z.string(),
     dealer,
     sale: z.string().describe('Entry of the sale'),
-    matched_by: z.enum(['lead_id', 'customer']),
+    matched_by: z.enum(['lead_id', 'customer', 'serial']),
+    holder: dealer.nullable().optional().describe('Who holds the lead; null: nobody'),
+    last_channel: channel.optional().describe('Last touch before the sale'),
+    facts: soldFacts.optional(),
+    origin,
   }),
   'rep.checked_in': z.object({ rep, dealer, event_id }),
   'rep.checked_out': z.object({ rep, dealer, event_id }),

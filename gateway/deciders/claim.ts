@@ -41,6 +41,7 @@ import {
   type NewEntry,
   noticeTo,
   offeredAt,
+  originFor,
   writesOf,
 } from './lead.ts'
 import { customerText, refusalContent, winnerContent } from './race-texts.ts'
@@ -118,6 +119,7 @@ function claim(tap: Tap, doc: Doc, distanceKm: number, docs: Docs<string>, momen
         event_id: tap.eventId,
         offered_at: lead.offered_at as string,
         distance_km: distanceKm,
+        origin: originFor(lead),
       }),
     ],
     jobs: [

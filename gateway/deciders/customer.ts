@@ -7,6 +7,7 @@
  * comes with a number, goes on as the customer of that number, the conversation included (`customer.merged`).
  */
 import type { DecodedMessage } from '../decode/people.ts'
+import type { Directory } from '../directory.ts'
 import {
   type IdentityDoc,
   type LeadDoc,
@@ -31,6 +32,7 @@ import {
   type NewEntry,
   offerNeeds,
   offerNext,
+  originFor,
   writesOf,
 } from './lead.ts'
 import { bind, contactFrom, saidDoc } from './said.ts'
@@ -62,7 +64,7 @@ export function decideCustomer(message: DecodedMessage, docs: Docs<string>, mome
   const other = strangerBefore(message, docs, customer)
   const { person, turn, lead, recent } = screen(message, customer, docs, moment)
   const contact = contactFrom(message)
-  const offered = lead && createLead(lead, 'whatsapp', bridge, docs, moment)
+  const offered = lead && createLead(lead, bridge, docs, moment)
   const about = { customer, ...(lead && { lead: lead.lead }) }
 
   const entries: NewEntry[] = [
@@ -158,7 +160,7 @@ function screen(message: DecodedMessage, customer: string, docs: Docs<string>, m
   if (recent !== null) return { person, turn, lead: null, recent }
   const id = leadId(customer, message.message.event_id)
   const createdAt = new Date(nowMs).toISOString()
-  const lead = newLead(id, customer, factsOf(turn.conversation), person.origin, createdAt)
+  const lead = newLead(id, customer, factsOf(turn.conversation, directory), person.origin, createdAt)
   const leads = [...before.leads, { lead: id, at: createdAt }].slice(-LEADS_KEPT)
   return { person: { ...person, leads }, turn, lead, recent: null }
 }
@@ -203,8 +205,10 @@ function later(a: string | null, b: string | null): string | null {
 
 /** The first touch stays; an advertisement that Meta tells of is one of Meta's. */
 function originOf({ message: { referral } }: DecodedMessage, known: Origin): Origin {
-  if (referral == null || known.referral !== null) return known
-  return { ...known, channel: known.channel ?? (referral.source_type === 'ad' ? 'meta_ads' : null), referral }
+  if (referral == null) return known
+  const channel = referral.source_type === 'ad' ? 'meta_ads' : null
+  const touched: Origin = { ...known, ...(channel && { last_channel: channel }) }
+  return known.referral === null ? { ...touched, channel: known.channel ?? channel, referral } : touched
 }
 
 /** The newest lead of somebody who came again soon, or null. */
@@ -215,9 +219,18 @@ export function recentLead({ leads }: PersonDoc, nowMs: number, oneLeadMs: numbe
 
 // — the lead —
 
-export type LeadFacts = Pick<LeadDoc, 'place' | 'model' | 'intent' | 'when'>
+export type LeadFacts = Pick<
+  LeadDoc,
+  'place' | 'model' | 'intent' | 'when' | 'initiative' | 'source' | 'region'
+>
 
-function factsOf({ answers }: Conversation): LeadFacts {
+/** By the dealer that is nearest, whether or not it is asked. */
+export const regionAt = (
+  { lat, lon }: Pick<LeadDoc['place'], 'lat' | 'lon'>,
+  directory: Directory,
+): string | null => directory.nearest(lat, lon, 1)[0]?.dealer.region ?? null
+
+function factsOf({ answers }: Conversation, directory: Directory): LeadFacts {
   const { area, model, intent, when } = answers
   if (area === undefined) throw new Error('a screening ended without a place')
   return {
@@ -225,6 +238,9 @@ function factsOf({ answers }: Conversation): LeadFacts {
     model: model ?? null,
     intent: intent ?? null,
     when: when ?? null,
+    initiative: null,
+    source: 'whatsapp',
+    region: regionAt(area, directory),
   }
 }
 
@@ -253,13 +269,7 @@ export function newLead(
 }
 
 /** A new lead, and its first offers, as one change. */
-export function createLead(
-  lead: LeadDoc,
-  source: 'whatsapp' | 'form',
-  bridge: string | null,
-  docs: Docs<string>,
-  moment: Moment,
-): Change {
+export function createLead(lead: LeadDoc, bridge: string | null, docs: Docs<string>, moment: Moment): Change {
   const { channel, campaign, referral } = lead.origin
   const created: Change = {
     lead,
@@ -267,7 +277,7 @@ export function createLead(
       entryOf('lead.created', {
         lead: lead.lead,
         customer: lead.customer,
-        source,
+        source: lead.source,
         bridge,
         area: lead.place.area,
         model: lead.model,
@@ -275,8 +285,10 @@ export function createLead(
         when: lead.when,
         channel,
         campaign,
+        initiative: lead.initiative,
         ad: referral?.source_id ?? null,
         click: referral?.ctwa_clid ?? null,
+        origin: originFor(lead),
       }),
     ],
     jobs: [],

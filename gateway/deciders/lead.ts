@@ -3,7 +3,7 @@
  * change and hands it to `proposeChange`; the claim itself, which is raced for, is in `claim.ts`.
  */
 import type { MessageContent } from '../contract/bridge.ts'
-import type { LeadEntry, LeadEntryType } from '../contract/leads.ts'
+import type { LeadEntry, LeadEntryType, LeadOrigin } from '../contract/leads.ts'
 import { isOpen } from '../contract/leads.ts'
 import type { AlertEntry } from '../contract/ledger.ts'
 import type { RepRow } from '../documents.ts'
@@ -51,6 +51,16 @@ export interface NewEntry {
 export const entryOf = <Type extends LeadEntryType>(type: Type, data: LeadEntry<Type>): NewEntry => ({
   type,
   data,
+})
+
+/** What every entry that changes a figure of its lead repeats. */
+export const originFor = ({ created_at, source, origin, region, initiative }: LeadDoc): LeadOrigin => ({
+  created_at,
+  source,
+  channel: origin.channel,
+  last_channel: origin.last_channel ?? origin.channel,
+  region,
+  initiative,
 })
 
 export const alertOf = (data: AlertEntry): NewEntry => ({ type: 'alert.raised', data })
@@ -253,7 +263,12 @@ function expire(lead: LeadDoc, tried: Route | null = null): Change {
   return {
     lead: { ...lead, state: 'EXPIRED' },
     entries: [
-      entryOf('lead.expired', { lead: lead.lead, customer: lead.customer, rings: lead.ring }),
+      entryOf('lead.expired', {
+        lead: lead.lead,
+        customer: lead.customer,
+        rings: lead.ring,
+        origin: originFor(lead),
+      }),
       ...(nobody
         ? []
         : [

@@ -17,7 +17,7 @@ import { shardOfKey } from '../store/keys.ts'
 import type { Json } from '../store/store.ts'
 import { answer, decideClaim, refuseTap, saidOnce, type Tap, tapNeeds } from './claim.ts'
 import { type Decision, type Docs, type Keys, type Moment, NOTHING, type ProposedWrite } from './decision.ts'
-import { answerTo, entryOf, jobWrites, offeredAt, proposeChange } from './lead.ts'
+import { answerTo, entryOf, jobWrites, offeredAt, originFor, proposeChange } from './lead.ts'
 import { ACTIONS, type Outcome, repText } from './race-texts.ts'
 import { contactFrom, saidDoc } from './said.ts'
 
@@ -135,6 +135,7 @@ function decideOutcome(tap: Tap, outcome: Outcome, docs: Docs<string>, moment: M
     dealer: tap.rep.dealer_id,
     rep: tap.rep.rep_id,
     event_id: tap.eventId,
+    origin: originFor(lead),
   }
   const { customer } = lead
   const entry =

@@ -2,18 +2,21 @@
  * A sale belongs to a lead: the terminal named it, or the buyer is a customer with a lead. The lead learns the serial of
  * the vehicle; one that a rep holds is won by it. A lead takes the first sale only.
  */
-import { isHeld } from '../contract/leads.ts'
+import { isHeld, isOpen } from '../contract/leads.ts'
 import type { Sold } from '../decode/internal.ts'
 import { isLeadId, type LeadDoc, leadKey, type PersonDoc, personKey } from '../race-documents.ts'
 import { type Decider, type Decision, type Docs, type Keys, type Moment, NOTHING } from './decision.ts'
-import { entryOf, type NewEntry, offeredAt, proposeChange } from './lead.ts'
+import { entryOf, type NewEntry, offeredAt, originFor, proposeChange } from './lead.ts'
 
 export const soldDecider: Decider<Sold, never> = {
   keys: () => ({}) as Keys<never>,
   reads: [],
   readsAgain: [],
   follow({ lead_id, customer }, docs): Keys<string> {
-    if (lead_id !== null && isLeadId(lead_id)) return { lead: leadKey(lead_id) }
+    if (lead_id !== null && isLeadId(lead_id)) {
+      const lead = docs.lead?.value as LeadDoc | undefined
+      return { lead: leadKey(lead_id), ...(lead && { person: personKey(lead.customer) }) }
+    }
     if (customer === null) return {}
     const newest = (docs.person?.value as PersonDoc | undefined)?.leads.at(-1)?.lead
     return { person: personKey(customer), ...(newest && { lead: leadKey(newest) }) }
@@ -22,7 +25,7 @@ export const soldDecider: Decider<Sold, never> = {
 }
 
 function decide(
-  { sale, serial, dealer, lead_id }: Sold,
+  { sale, serial, dealer, lead_id, facts }: Sold,
   docs: Docs<string>,
   _keys: Keys<never>,
   { nowMs }: Moment,
@@ -31,12 +34,28 @@ function decide(
   const before = doc?.value as LeadDoc | undefined
   if (doc === null || before === undefined || before.serial !== null) return NOTHING
   const { lead, customer } = before
-  const claim = isHeld(before.state) ? before.claims[before.round - 1] : undefined
+  const holder = isOpen(before.state) ? undefined : before.claims[before.round - 1]
+  const claim = isHeld(before.state) ? holder : undefined
   const matched_by = lead_id === lead ? 'lead_id' : 'customer'
-  const entries: NewEntry[] = [entryOf('lead.sold', { lead, customer, serial, dealer, sale, matched_by })]
+  const origin = originFor(before)
+  const touched = (docs.person?.value as PersonDoc | undefined)?.origin.last_channel
+  const entries: NewEntry[] = [
+    entryOf('lead.sold', {
+      lead,
+      customer,
+      serial,
+      dealer,
+      sale,
+      matched_by,
+      holder: holder?.dealer ?? null,
+      last_channel: touched ?? origin.last_channel,
+      ...(facts && { facts }),
+      origin,
+    }),
+  ]
   if (claim !== undefined) {
-    const facts = { lead, customer, dealer: claim.dealer, rep: claim.rep }
-    entries.push(entryOf('lead.won', { ...facts, event_id: `sale ${sale}`, serial }))
+    const won = { lead, customer, dealer: claim.dealer, rep: claim.rep, origin }
+    entries.push(entryOf('lead.won', { ...won, event_id: `sale ${sale}`, serial }))
   }
   const change = {
     lead: {

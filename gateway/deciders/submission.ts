@@ -7,10 +7,11 @@
  *   3. it says where the person is                  → a lead, offered at once
  *   4. it does not, but has a phone                 → SCREENING: asked on WhatsApp, with the registered template
  *
- * What can do nothing (no place, no phone) is refused where it comes in (`http/routes/lead.ts`), not here.
+ * What can do nothing (no place, no phone) does not come here: it is not decoded (`decode/people.ts`).
  */
 import type { Submission, SubmissionAnswer } from '../contract/submission.ts'
 import type { DecodedSubmission } from '../decode/people.ts'
+import { initiativeKey } from '../documents.ts'
 import {
   type IdentityDoc,
   identityKey,
@@ -25,7 +26,7 @@ import {
 import { areaAt, findPlace } from '../screening/gazetteer.ts'
 import { shardOf, shardOfKey } from '../store/keys.ts'
 import type { Json } from '../store/store.ts'
-import { createLead, newLead, personBefore, recentLead } from './customer.ts'
+import { createLead, newLead, personBefore, recentLead, regionAt } from './customer.ts'
 import type { Decider, Decision, Docs, Keys, Moment, ProposedWrite } from './decision.ts'
 import { entryOf, jobWrites, offerNeeds, writesOf } from './lead.ts'
 import { screeningTemplate } from './race-texts.ts'
@@ -48,6 +49,7 @@ function follow(message: DecodedSubmission, docs: Docs<string>, moment: Moment):
   if (handles.other !== null) keys.identity = identityKey(handles.other)
   if (handles.other !== null && !('identity' in docs)) return keys
   const customers = customersOf(message, docs)
+  if (submission.campaign != null) keys.initiative = initiativeKey(submission.campaign)
   keys.submission = submissionKey(customers[0] as string, submission.event_id)
   for (const [at, customer] of customers.entries()) keys[`person ${at}`] = personKey(customer)
   if (Object.keys(keys).some((name) => !(name in docs))) return keys
@@ -75,7 +77,7 @@ function decide(
   const customer = customersOf(message, docs)[0] as string
   const recent = recentOf(message, docs, moment)
   const lead = recent === null ? leadOf(message, docs, moment) : null
-  const change = lead && createLead(lead, 'form', null, docs, moment)
+  const change = lead && createLead(lead, null, docs, moment)
   const state = recent !== null ? 'DUPLICATE' : lead === null ? 'SCREENING' : 'UNCLAIMED'
   const person = personAfter(message, docs, lead)
   const shard = shardOf(customer)
@@ -167,9 +169,21 @@ function leadOf(
   const place = placeOf(submission)
   if (place === null) return null
   const customer = customersOf(message, docs)[0] as string
-  const facts = { place, model: modelOf(submission, directory.models), intent: null, when: null }
+  const facts = {
+    place,
+    model: modelOf(submission, directory.models),
+    intent: null,
+    when: null,
+    initiative: docs.initiative == null ? null : (submission.campaign ?? null),
+    source: 'form' as const,
+    region: regionAt(place, directory),
+  }
   const id = leadId(customer, `form ${submission.event_id}`)
-  return newLead(id, customer, facts, originOf(submission), new Date(nowMs).toISOString())
+  // What brought the person the first time stays its first touch; the campaign and the advertisement are this form's.
+  const first = personBefore(docs['person 0'] ?? null, null).origin.channel
+  const said = originOf(submission)
+  const origin = { ...said, channel: first ?? said.channel }
+  return newLead(id, customer, facts, origin, new Date(nowMs).toISOString())
 }
 
 /** As it is called where it is sold. What no price list knows may be anything, and stays out of the ledger. */
@@ -182,6 +196,7 @@ const originOf = ({ channel, campaign, referral }: Submission): LeadDoc['origin'
   channel: channel ?? null,
   campaign: campaign ?? null,
   referral: referral ?? null,
+  ...(channel && { last_channel: channel }),
 })
 
 function personAfter(
@@ -198,7 +213,9 @@ function personAfter(
     email: submission.email ?? before.email,
     name: before.name ?? submission.name ?? null,
     message: submission.message ?? before.message,
-    origin: isKnown ? before.origin : originOf(submission),
+    origin: isKnown
+      ? { ...before.origin, ...(submission.channel && { last_channel: submission.channel }) }
+      : originOf(submission),
     leads: leads.slice(-LEADS_KEPT),
   }
 }

@@ -30,6 +30,7 @@ import {
   offeredAt,
   offerNeeds,
   offerNext,
+  originFor,
   proposeChange,
 } from './lead.ts'
 import { customerText, repText } from './race-texts.ts'
@@ -98,7 +99,13 @@ function release(lead: LeadDoc, docs: Docs<string>, moment: Moment): Change {
   const released: Change = {
     lead: nextRound(lead),
     entries: [
-      entryOf('lead.released', { lead: lead.lead, round: lead.round, dealer, rep: id }),
+      entryOf('lead.released', {
+        lead: lead.lead,
+        round: lead.round,
+        dealer,
+        rep: id,
+        origin: originFor(lead),
+      }),
       alertOf({ tier: 'P0', cause: 'lead_uncontacted', lead: lead.lead, dealer, rep: id }),
     ],
     jobs:

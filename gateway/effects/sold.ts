@@ -34,9 +34,11 @@ export function startSold({ store, accept, log }: SoldServices): Pick<Worker, 's
     if (entries.length === 0) return false
     await Promise.all(
       entries.map(({ entry, type, data }) => {
-        const { serial, dealer, lead_id = null, customer = null } = data as unknown as SaleEntry
+        const { serial, dealer, lead_id = null, customer = null, ...said } = data as unknown as SaleEntry
         if (type !== 'sale.registered' || (lead_id === null && customer === null)) return null
-        return accept(internalMessage('sold', { sale: entry, serial, dealer, lead_id, customer }))
+        const { sold_at, price, currency, verified, region = null } = said
+        const facts = { sold_at, price, currency, verified, region }
+        return accept(internalMessage('sold', { sale: entry, serial, dealer, lead_id, customer, facts }))
       }),
     )
     await store.commit([

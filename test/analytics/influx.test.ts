@@ -7,8 +7,9 @@ import { createServer, type IncomingMessage } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { describe, expect, it } from 'vitest'
 import { type InfluxMetricsOptions, openInfluxMetrics } from '../../analytics/influx.ts'
+import { measurementsOf } from '../../analytics/measurements.ts'
 import { EMPTY, MetricsError } from '../../analytics/metrics.ts'
-import { pointFor } from '../../analytics/points.ts'
+import { pointsFor } from '../../analytics/points.ts'
 import { startInflux } from '../support/services.ts'
 import { until } from '../support/until.ts'
 import { entryOf, RANGE } from './random-ledger.ts'
@@ -68,8 +69,7 @@ async function readRequest(request: IncomingMessage): Promise<Asked> {
 const open = (options: Partial<InfluxMetricsOptions> & { url: string }) =>
   openInfluxMetrics({ token: null, org: null, bucket: 'hub', timezone: 'Asia/Jakarta', ...options })
 
-const alert = pointFor(entryOf({ number: 1, type: 'alert.raised', data: { dealer: 'D001' } }))
-const points = alert === null ? [] : [alert]
+const points = pointsFor(entryOf({ number: 1, type: 'alert.raised', data: { dealer: 'D001' } }))
 
 const answerAll = ({ path }: Asked): Answer => (path.startsWith('/query') ? OK : WRITTEN)
 
@@ -104,7 +104,9 @@ describe('InfluxDB 2.x', () => {
     expect(await open({ url: server.url }).checkpoint()).toEqual({ ...EMPTY, generation: 4 })
     const dropped = new URLSearchParams(server.requests.find(({ body }) => body.includes('DROP'))?.body)
     expect(dropped.get('q')).toBe(
-      'DROP MEASUREMENT "sales"; DROP MEASUREMENT "alerts"; DROP MEASUREMENT "quarantine"',
+      measurementsOf('ledger')
+        .map((name) => `DROP MEASUREMENT "${name}"`)
+        .join('; '),
     )
     expect(server.requests.at(-1)?.body).not.toContain('resetting')
   })
@@ -135,11 +137,9 @@ describe('InfluxDB 3', () => {
       return path.startsWith('/query') ? { status: 200, body: { results: [{ series }] } } : WRITTEN
     })
     await open({ url: server.url }).checkpoint()
-    expect(server.requests.filter(({ method }) => method === 'DELETE').map(({ path }) => path)).toEqual([
-      '/api/v3/configure/table?db=hub&table=sales',
-      '/api/v3/configure/table?db=hub&table=alerts',
-      '/api/v3/configure/table?db=hub&table=quarantine',
-    ])
+    expect(server.requests.filter(({ method }) => method === 'DELETE').map(({ path }) => path)).toEqual(
+      measurementsOf('ledger').map((name) => `/api/v3/configure/table?db=hub&table=${name}`),
+    )
   })
 })
 

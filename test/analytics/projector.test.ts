@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { type Measurement, measurementsOf } from '../../analytics/measurements.ts'
 import type { Metrics } from '../../analytics/metrics.ts'
-import { pointFor } from '../../analytics/points.ts'
+import { pointsFor } from '../../analytics/points.ts'
 import { STORE_FILE } from '../../gateway/store/sqlite.ts'
 import type { Store } from '../../gateway/store/store.ts'
 import { type InfluxServer, startInflux } from '../support/services.ts'
@@ -12,8 +12,7 @@ import { until } from '../support/until.ts'
 import { audit, commit, openEmbedded, openInflux, openStore, project } from './projection.ts'
 import { entryOf, randomBodies } from './random-ledger.ts'
 
-const stale = pointFor(entryOf({ number: 9, type: 'alert.raised', data: { dealer: 'long gone' } }))
-const stalePoints = stale === null ? [] : [stale]
+const stalePoints = pointsFor(entryOf({ number: 9, type: 'alert.raised', data: { dealer: 'long gone' } }))
 
 async function expectEqual(metrics: Metrics, store: Store, measurements?: Measurement[]): Promise<void> {
   const { metered, expected } = await audit(metrics, store, measurements)

@@ -7,7 +7,7 @@ import { CHANNELS } from '../../gateway/contract/events.ts'
 import { type Entry, entryId, LANES } from '../../gateway/contract/ledger.ts'
 
 /** 2026-03-25 UTC: five days before the clocks change in Europe. */
-const START_MS = Date.UTC(2026, 2, 25)
+export const START_MS = Date.UTC(2026, 2, 25)
 const HOUR_MS = 3_600_000
 export const RANGE = { firstDay: '2026-03-01', lastDay: '2026-04-30' }
 
@@ -210,7 +210,7 @@ export function figuresOf(entries: readonly Entry[], timezone: string): Figure[]
   })
 }
 
-const tagOf = (value: unknown): string =>
+export const tagOf = (value: unknown): string =>
   typeof value === 'string' && value !== '' ? value.replace(/[\\\n]/g, '_') : 'none'
 
 /** The figures of one measurement by some of its names, as `Metrics.totals` must answer. */
@@ -221,7 +221,10 @@ export function totalsOf(
   const totals = new Map<string, { by: Record<string, string>; sums: Record<string, number> }>()
   for (const figure of figures) {
     if (figure.measurement !== measurement) continue
-    const group = Object.fromEntries(by.map((name) => [name, figure.by[name] as string]))
+    const monthOf = ({ day = '' }: Figure['by']) => day.slice(0, 7)
+    const group = Object.fromEntries(
+      by.map((name) => [name, name === 'month' ? monthOf(figure.by) : (figure.by[name] as string)]),
+    )
     const key = JSON.stringify(group)
     const total = totals.get(key) ?? { by: group, sums: {} }
     totals.set(key, total)
@@ -240,7 +243,7 @@ function compare(a: readonly string[], b: readonly string[]): number {
 
 const formats = new Map<string, Intl.DateTimeFormat>()
 
-function dayOf(at: string, timezone: string): string {
+export function dayOf(at: string, timezone: string): string {
   let format = formats.get(timezone)
   if (format === undefined) {
     format = new Intl.DateTimeFormat('sv-SE', { timeZone: timezone, dateStyle: 'short' })

@@ -6,13 +6,13 @@ import fc from 'fast-check'
 import { afterEach, describe, expect, it } from 'vitest'
 import { type Measurement, NONE, type Point } from '../../analytics/measurements.ts'
 import { type Checkpoint, EMPTY, type Metrics } from '../../analytics/metrics.ts'
-import { pointFor } from '../../analytics/points.ts'
+import { pointsFor } from '../../analytics/points.ts'
 import type { Entry } from '../../gateway/contract/ledger.ts'
+import { economicFiguresOf, randomEconomics } from '../analytics/random-economics.ts'
 import { entryOf, figuresOf, RANGE, randomLedger, totalsOf } from '../analytics/random-ledger.ts'
 
 const JAKARTA = 'Asia/Jakarta'
-const pointsOf = (entries: readonly Entry[]): Point[] =>
-  entries.map(pointFor).filter((point) => point !== null)
+const pointsOf = (entries: readonly Entry[]): Point[] => entries.flatMap(pointsFor)
 
 /** A sale as the ledger has it; what a test is about, it says. */
 function sale(number: number, data: Record<string, unknown> = {}, type = 'sale.registered'): Entry {
@@ -92,6 +92,56 @@ export function testMetrics(open: (database: string, timezone: string) => Promis
             await closeAll()
           }),
           { numRuns: 20 },
+        )
+      })
+    }
+
+    const economicQuestions: { measurement: Measurement; by: string[] }[] = [
+      { measurement: 'spend', by: [] },
+      { measurement: 'spend', by: ['month'] },
+      { measurement: 'spend', by: ['month', 'dealer', 'channel', 'kind', 'currency'] },
+      { measurement: 'spend', by: ['initiative', 'region', 'day'] },
+      { measurement: 'activities', by: ['month', 'initiative'] },
+      { measurement: 'activity_days', by: ['day', 'dealer'] },
+      { measurement: 'leads', by: ['day', 'dealer', 'channel'] },
+      { measurement: 'leads', by: ['month', 'last_channel', 'region', 'initiative', 'source'] },
+      { measurement: 'claims', by: ['day', 'dealer', 'channel'] },
+      { measurement: 'outcomes', by: ['stage', 'dealer', 'month'] },
+      {
+        measurement: 'conversions',
+        by: ['month', 'last_channel', 'dealer', 'region', 'matched_by', 'currency'],
+      },
+      { measurement: 'sales', by: ['month', 'dealer', 'outcome', 'currency'] },
+      { measurement: 'sales', by: ['day', 'model'] },
+    ]
+    for (const timezone of [JAKARTA, 'America/New_York']) {
+      it(`of any life of spend, leads and sales are what stands, and what stood at any instant, by days of ${timezone}`, async () => {
+        await fc.assert(
+          fc.asyncProperty(randomEconomics, fc.nat(), fc.nat(), async (ledger, pick, otherPick) => {
+            const metrics = await openFresh(timezone)
+            // In two writes, of which the second repeats a part of the first.
+            const middle = ledger.length === 0 ? 0 : pick % ledger.length
+            await record(metrics, ledger.slice(0, middle + 1))
+            await record(metrics, ledger.slice(Math.floor(middle / 2)))
+            const knownAt = Date.parse(ledger[otherPick % ledger.length]?.at ?? '2026-03-28T00:00:00Z')
+            const known = ledger.filter(({ at }) => Date.parse(at) <= knownAt)
+            const partial = { firstDay: '2026-03-10', lastDay: '2026-04-05' }
+            for (const range of [RANGE, partial]) {
+              const isAsked = ({ by: { day = '' } }: { by: Readonly<Record<string, string>> }) =>
+                day >= range.firstDay && day <= range.lastDay
+              const now = economicFiguresOf(ledger, timezone).filter(isAsked)
+              const then = economicFiguresOf(known, timezone).filter(isAsked)
+              for (const { measurement, by } of economicQuestions) {
+                const question = { measurement, by: by as 'day'[], ...range }
+                expect(await metrics.totals(question)).toEqual(totalsOf(now, { measurement, by }))
+                const asKnown = await metrics.totals({ ...question, knownAt })
+                expect(asKnown).toEqual(totalsOf(then, { measurement, by }))
+              }
+            }
+            await closeAll()
+          }),
+          // To find the smallest ledger that fails may take longer than a test has.
+          { numRuns: 25, interruptAfterTimeLimit: 30_000 },
         )
       })
     }
