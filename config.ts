@@ -136,6 +136,14 @@ const settings = z.object({
   CRM_WEBHOOK_SECRET: webhookSecret
     .optional()
     .describe('Its signing secret: whsec_ and at least 24 bytes in Base64'),
+  FEISHU_APP_ID: z.string().optional().describe('Feishu or Lark: id of the app (cli_…) that edits the Base'),
+  FEISHU_APP_SECRET: z.string().optional().describe('Its secret'),
+  FEISHU_BASE_TOKEN: text('the token of a Base: letters and digits', (value) => /^\w{1,64}$/.test(value))
+    .optional()
+    .describe('The Base that is exported to: what follows /base/ in its address'),
+  FEISHU_API_URL: httpUrl
+    .default('https://open.feishu.cn')
+    .describe('Feishu; of Lark https://open.larksuite.com'),
   SERIAL_PATTERN: text('a regular expression', isPattern)
     .default('^[A-Z0-9]{6,32}$')
     .describe('What a serial number looks like'),
@@ -176,6 +184,7 @@ const SECRETS: ReadonlySet<string> = new Set<SettingName>([
   'QONTAK_TOKEN',
   'QONTAK_PASSWORD',
   'CRM_WEBHOOK_SECRET',
+  'FEISHU_APP_SECRET',
   'META_BRIDGE_TOKEN',
   'QONTAK_BRIDGE_TOKEN',
   'ADMIN_PASSWORD',
@@ -232,6 +241,13 @@ export interface Config {
   readonly qontak: QontakConfig | null
   /** null: no CRM hears of anything by webhook. */
   readonly crmWebhook: { readonly url: string; readonly secret: string } | null
+  /** The Base that the unit economics are exported to; null: none. */
+  readonly feishu: {
+    readonly appId: string
+    readonly appSecret: string
+    readonly baseToken: string
+    readonly apiUrl: string
+  } | null
   /** For bridges in a process of their own; null: not set. */
   readonly remoteHub: {
     readonly url: string
@@ -379,6 +395,15 @@ export function loadConfig(env: Environment): Config {
       s.CRM_WEBHOOK_URL === undefined || s.CRM_WEBHOOK_SECRET === undefined
         ? null
         : { url: s.CRM_WEBHOOK_URL, secret: s.CRM_WEBHOOK_SECRET },
+    feishu:
+      s.FEISHU_APP_ID === undefined
+        ? null
+        : {
+            appId: s.FEISHU_APP_ID,
+            appSecret: s.FEISHU_APP_SECRET as string,
+            baseToken: s.FEISHU_BASE_TOKEN as string,
+            apiUrl: withoutSlash(s.FEISHU_API_URL),
+          },
     remoteHub:
       s.HUB_MQTT_URL === undefined
         ? null
@@ -420,6 +445,10 @@ const TOGETHER: readonly {
   },
   { since: ['QONTAK_USERNAME'], needs: ['QONTAK_PASSWORD'] },
   { since: ['QONTAK_PASSWORD'], needs: ['QONTAK_USERNAME'] },
+  {
+    since: ['FEISHU_APP_ID', 'FEISHU_APP_SECRET', 'FEISHU_BASE_TOKEN'],
+    needs: ['FEISHU_APP_ID', 'FEISHU_APP_SECRET', 'FEISHU_BASE_TOKEN'],
+  },
   { since: ['CRM_WEBHOOK_URL'], needs: ['CRM_WEBHOOK_SECRET'] },
   { since: ['CRM_WEBHOOK_SECRET'], needs: ['CRM_WEBHOOK_URL'] },
 ]

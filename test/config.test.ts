@@ -142,6 +142,26 @@ it('describes every setting: its effective value, whether it is the default, wha
   for (const { meaning } of described) expect(meaning).not.toBe('')
 })
 
+const FEISHU = { FEISHU_APP_ID: 'cli_1', FEISHU_APP_SECRET: 'feishu-secret', FEISHU_BASE_TOKEN: 'bascn1' }
+
+it('exports to a Feishu Base when app and Base are set', () => {
+  expect(loadConfig({}).feishu).toBeNull()
+  expect(loadConfig(FEISHU).feishu).toEqual({
+    appId: 'cli_1',
+    appSecret: 'feishu-secret',
+    baseToken: 'bascn1',
+    apiUrl: 'https://open.feishu.cn',
+  })
+  const apiUrl = loadConfig({ ...FEISHU, FEISHU_API_URL: 'https://open.larksuite.com/' }).feishu?.apiUrl
+  expect(apiUrl).toBe('https://open.larksuite.com')
+  expect(JSON.stringify(describeSettings(FEISHU))).not.toContain('feishu-secret')
+})
+
+it.each(Object.keys(FEISHU))('names what is missing beside %s', (setting) => {
+  const errors = errorsOf({ [setting]: FEISHU[setting as keyof typeof FEISHU] })
+  expect(errors.map((error) => error.setting)).toEqual(Object.keys(FEISHU).filter((name) => name !== setting))
+})
+
 const QONTAK = {
   QONTAK_CLIENT_ID: 'client',
   QONTAK_CLIENT_SECRET: 'client-secret',
