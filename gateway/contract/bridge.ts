@@ -10,6 +10,7 @@
  * that does not know whether a message went out (a time-out, a crash) says nothing: the hub hands the job over once
  * more after RECONCILE_MS, unless the provider's own report came in the meantime.
  */
+import { hash } from 'node:crypto'
 import { z } from 'zod'
 import { instant } from './events.ts'
 import { ROOT } from './topics.ts'
@@ -160,6 +161,13 @@ export const jobStatus = z
   })
   .describe('What became of a message')
 export type JobStatus = z.infer<typeof jobStatus>
+
+/**
+ * A provider's id as the ledger keeps it. WhatsApp's ids have the person's phone number in them, in Base64; the ledger
+ * has no phone numbers, so of these it keeps 128 bits of a hash.
+ */
+export const ledgerId = (id: string): string =>
+  id.startsWith('wamid.') ? `wamid#${hash('sha256', id, 'base64url').slice(0, 22)}` : id
 
 export const BRIDGE_UPLINKS = ['inbound', 'status'] as const
 export type BridgeUplink = (typeof BRIDGE_UPLINKS)[number]

@@ -7,10 +7,11 @@
  *   adds       a metric's sum over groups is the whole's; of the others (ratios, distinct days) no sum may be taken
  */
 
-export const EXPORT_TYPES = ['day', 'text', 'count', 'money', 'ratio'] as const
+export const EXPORT_TYPES = ['day', 'month', 'text', 'count', 'money', 'ratio'] as const
 /**
  *   day     `YYYY-MM-DD`, business day of the hub's time zone
- *   text    an id or a name, or a month as `YYYY-MM`
+ *   month   `YYYY-MM`
+ *   text    an id or a name
  *   count   a whole number
  *   money   whole units of `unit`, at most two decimals
  *   ratio   a number, of `unit`

@@ -81,6 +81,8 @@ export const soldFacts = z.object({
 })
 export type SoldFacts = z.infer<typeof soldFacts>
 
+const skipped = z.array(z.object({ dealer, distance_km: z.number(), reason: z.enum(SKIP_REASONS) }))
+
 /** The data of each type of entry. */
 export const leadEntries = {
   'lead.created': z.object({
@@ -112,14 +114,14 @@ export const leadEntries = {
     round: z.number().int(),
     ring: z.number().int(),
     offers: z.array(z.object({ dealer, rep, distance_km: z.number() })),
-    skipped: z.array(z.object({ dealer, distance_km: z.number(), reason: z.enum(SKIP_REASONS) })),
+    skipped,
   }),
   'lead.waiting': z
     .object({
       lead,
       ring: z.number().int(),
-      skipped: z.array(z.object({ dealer, distance_km: z.number(), reason: z.enum(SKIP_REASONS) })),
-      until: instant.nullable().describe('When the next dealer opens; null: nobody ever does'),
+      skipped,
+      until: instant.describe('When the next dealer opens'),
     })
     .describe('No dealer could be asked now'),
   'lead.claimed': z.object({
@@ -155,7 +157,7 @@ export const leadEntries = {
     rep,
     origin,
   }),
-  'lead.expired': z.object({ lead, customer: z.string(), rings: z.number().int(), origin }),
+  'lead.expired': z.object({ lead, customer: z.string(), rings: z.number().int(), skipped, origin }),
   'lead.sold': z.object({
     lead,
     customer: z.string(),

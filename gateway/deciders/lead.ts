@@ -259,7 +259,6 @@ function waitForOpening(lead: LeadDoc, { skipped, opensAtMs }: Route): Change {
 }
 
 function expire(lead: LeadDoc, tried: Route | null = null): Change {
-  const nobody = tried === null || tried.skipped.length === 0
   return {
     lead: { ...lead, state: 'EXPIRED' },
     entries: [
@@ -267,18 +266,9 @@ function expire(lead: LeadDoc, tried: Route | null = null): Change {
         lead: lead.lead,
         customer: lead.customer,
         rings: lead.ring,
+        skipped: [...(tried?.skipped ?? [])],
         origin: originFor(lead),
       }),
-      ...(nobody
-        ? []
-        : [
-            entryOf('lead.waiting', {
-              lead: lead.lead,
-              ring: lead.ring,
-              skipped: [...(tried as Route).skipped],
-              until: null,
-            }),
-          ]),
       alertOf({ tier: 'P0', cause: 'lead_expired', lead: lead.lead, customer: lead.customer }),
     ],
     jobs: [],

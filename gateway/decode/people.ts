@@ -1,5 +1,5 @@
 /** What bridges and portals bring: messages of people, the fate of messages to them, leads from forms. */
-import { bridgeEvents, type InboundMessage, type JobStatus } from '../contract/bridge.ts'
+import { bridgeEvents, type InboundMessage, type JobStatus, ledgerId } from '../contract/bridge.ts'
 import { BRIDGE_PAYLOAD_BYTES_MAX } from '../contract/events.ts'
 import type { FieldError } from '../contract/receipts.ts'
 import { type Submission, submission } from '../contract/submission.ts'
@@ -73,14 +73,21 @@ export function decodePeople(inbound: Inbound, { people, onUnknownFields }: Deco
     if (handles.customer === null && handles.other === null) {
       return undecodable(inbound, [personalError('customer.phone', PHONE, phone)])
     }
-    return { kind: 'message', bridge: name, message: { ...message, at: toUtc(message.at) }, handles }
+    const event_id = ledgerId(message.event_id)
+    return {
+      kind: 'message',
+      bridge: name,
+      message: { ...message, event_id, at: toUtc(message.at) },
+      handles,
+    }
   }
   if (kind === 'status') {
     const status = result.data as JobStatus
     if (!isJobId(status.job_id)) {
       return undecodable(inbound, [fieldError('job_id', 'an id of a job of this hub', status.job_id)])
     }
-    return { kind: 'job_status', bridge: name, status: { ...status, at: toUtc(status.at) } }
+    const provider_id = status.provider_id && ledgerId(status.provider_id)
+    return { kind: 'job_status', bridge: name, status: { ...status, provider_id, at: toUtc(status.at) } }
   }
   const lead = result.data as Submission
   const handles: Handles = {

@@ -128,3 +128,35 @@ describe('decoding', () => {
     )
   })
 })
+
+describe('a provider’s id of a message', () => {
+  const at = '2026-11-22T08:15:30.123Z'
+  const said = (event_id: string) =>
+    decode({
+      topic: 'hub/v1/bridge/meta/inbound',
+      sender: 'bridge',
+      payload: Buffer.from(
+        JSON.stringify({
+          event_id,
+          bridge: 'meta',
+          account: '1',
+          customer: { phone: '+6281234567890', user_id: null, name: null },
+          at,
+          kind: 'text',
+          text: 'halo',
+        }),
+      ),
+    }) as { message: { event_id: string } }
+
+  it('of WhatsApp holds a phone number, so the hub goes on with a hash of it; the same for the same', () => {
+    const wamid = `wamid.${Buffer.from('HBgN6281234567890FQIAEhg').toString('base64')}`
+    const { event_id } = said(wamid).message
+    expect(event_id).toMatch(/^wamid#[\w-]{22}$/)
+    expect(said(wamid).message.event_id).toBe(event_id)
+    expect(said(`${wamid}A`).message.event_id).not.toBe(event_id)
+  })
+
+  it('of another is kept as it is', () => {
+    expect(said('5c3f-uuid').message.event_id).toBe('5c3f-uuid')
+  })
+})

@@ -164,7 +164,7 @@ export class Crowd {
   #say(phone: string, what: object): { event: string; acknowledged: Promise<void> } {
     const { random, bridges } = this.#options
     const [name, bridge] = [...bridges][Number(phone.at(-1)) % bridges.size] as [string, TestBridge]
-    const event = `wamid.${name}.${++this.#events}`
+    const event = `msg.${name}.${++this.#events}`
     const message = {
       event_id: event,
       bridge: name,

@@ -312,7 +312,7 @@ class Play {
     phone: string,
     what: object,
     later = 0,
-    eventId = `wamid.${++this.#events}`,
+    eventId = `msg.${++this.#events}`,
     bridge = this.#bridgeOf(phone),
   ): Happening {
     const message = {
@@ -331,7 +331,7 @@ class Play {
 
   /** A customer does. */
   #tells(phone: string, what: object, later = 0): Happening {
-    const event = `wamid.${++this.#events}`
+    const event = `msg.${++this.#events}`
     const said = { acknowledged: false }
     this.said.set(event, said)
     const { inbound } = this.#says(phone, what, later, event)
@@ -352,7 +352,7 @@ class Play {
 
   #taps(rep: WorldRep, lead: string, action: SentTap['action'], choice: string): Happening[] {
     const tap: SentTap = { rep: rep.rep, lead, action, acknowledged: false }
-    const event = `wamid.tap.${++this.#events}`
+    const event = `msg.tap.${++this.#events}`
     this.taps.set(event, tap)
     const what =
       action === 'claim' && this.#chance(0.1)
@@ -384,7 +384,7 @@ class Play {
 
   #forwarded(lead: string, choice: string): Happening[] {
     const tap: SentTap = { rep: null, lead, action: 'claim', acknowledged: false }
-    const event = `wamid.forwarded.${++this.#events}`
+    const event = `msg.forwarded.${++this.#events}`
     this.taps.set(event, tap)
     const { inbound } = this.#says(
       `+62819${String(this.#events).padStart(7, '0')}`,
@@ -425,7 +425,7 @@ class Play {
 
   #shift(rep: WorldRep): Happening[] {
     const tap: SentTap = { rep: rep.rep, lead: null, action: 'shift', acknowledged: false }
-    const event = `wamid.shift.${++this.#events}`
+    const event = `msg.shift.${++this.#events}`
     this.taps.set(event, tap)
     const { inbound } = this.#says(
       rep.phone,

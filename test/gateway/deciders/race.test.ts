@@ -247,7 +247,7 @@ describe('time passes', () => {
     ])
     expect(offered(world).offers).toEqual(['d4', 'd5', 'd6'])
     world.pass(claimSlaMs)
-    expect(types(world.fire())).toEqual(['lead.expired', 'lead.waiting', 'alert.raised'])
+    expect(types(world.fire())).toEqual(['lead.expired', 'alert.raised'])
     expect(world.doc(lead).state).toBe('EXPIRED')
     expect(world.timers.size).toBe(0)
   })

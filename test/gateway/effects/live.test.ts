@@ -226,7 +226,7 @@ function testLive(open: () => Promise<Store>): void {
         offers: [{ dealer: 'D001', rep: 'rep-1', distance_km: 2.2 }],
         skipped,
       },
-      'lead.waiting': { lead, ring: 0, skipped, until: null },
+      'lead.waiting': { lead, ring: 0, skipped, until: '2026-11-23T02:00:00.000Z' },
       'lead.claimed': { ...whose, round: 1, offered_at: '2026-11-22T08:15:30.123Z', distance_km: 2.2 },
       'lead.too_slow': { lead, round: 1, dealer: 'D001', rep: 'rep-1', event_id: 'wamid.secret' },
       'lead.contacted': { lead, dealer: 'D001', rep: 'rep-1', event_id: 'wamid.secret' },
