@@ -7,6 +7,7 @@
  *   verify.ts       whether a hub holds what it acknowledged: if not, there is no figure
  *   throughput.ts   as fast as it goes       paced.ts     how long a terminal waits
  *   soak.ts         memory over time         idle.ts      memory per connection
+ *   taps.ts         from a tap to its verdict  webhooks.ts  from a webhook to its 200
  *   micro.ts        parts by themselves      profile.ts   where the time goes
  */
 import { writeFileSync } from 'node:fs'
@@ -17,8 +18,10 @@ import { parseOptions } from './options.ts'
 import { measurePaced, pacedMarkdown } from './paced.ts'
 import { measureProfile, profileMarkdown } from './profile.ts'
 import { measureSoak, soakMarkdown } from './soak.ts'
+import { measureTaps, tapsMarkdown } from './taps.ts'
 import { isHub, TARGET_NAMES } from './targets.ts'
 import { measureThroughput, throughputMarkdown } from './throughput.ts'
+import { measureWebhooks, webhooksMarkdown } from './webhooks.ts'
 
 // So that what was started is stopped and its folders are removed, as on every exit.
 process.once('SIGINT', () => process.exit(130))
@@ -26,7 +29,8 @@ process.once('SIGTERM', () => process.exit(143))
 
 const options = parseOptions()
 const { quick, soak, idle, cpuProf, appendfsync } = options
-const isAnyNamed = [options.throughput, options.paced, options.micro, soak, idle, cpuProf].some(Boolean)
+const { taps } = options
+const isAnyNamed = [options.throughput, options.paced, options.micro, taps, soak, idle, cpuProf].some(Boolean)
 const { throughput, paced, micro } = isAnyNamed ? options : { throughput: true, paced: true, micro: true }
 
 const isWanted = (name: string) => options.reference === true || !name.endsWith('-reference')
@@ -63,6 +67,10 @@ if (paced) {
   report('paced', await measurePaced({ ...common, ...load }), pacedMarkdown)
 }
 if (micro) report('micro', await measureMicro(common), microMarkdown)
+if (taps) {
+  report('taps', await measureTaps(common), tapsMarkdown)
+  report('webhooks', await measureWebhooks(common), webhooksMarkdown)
+}
 if (soak) {
   const load = { durationMs: soak * 1000, ratePerSecond: options.soakRate, targets: plainHubs }
   report('soak', await measureSoak({ ...common, ...load }), soakMarkdown)

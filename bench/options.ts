@@ -8,6 +8,7 @@ export interface Options {
   readonly throughput?: true
   readonly paced?: true
   readonly micro?: true
+  readonly taps?: true
   readonly soak?: number
   readonly idle?: number
   readonly cpuProf?: true
@@ -28,6 +29,7 @@ const EXAMPLES = `
 Examples:
   npm run bench                                          throughput, paced and micro: a quarter of an hour
   npm run bench -- --quick                               the same in a minute or two, and coarse
+  npm run bench -- --taps                                the race: verdicts and webhooks, two minutes
   npm run bench -- --soak 600                            memory over ten minutes of work
   npm run bench -- --idle 10000                          memory of ten thousand connections
   npm run bench -- --cpu-prof --targets hub-redis        where the time goes
@@ -45,6 +47,7 @@ export function parseOptions(): Options {
     .option('--throughput', 'as fast as it goes, and at what cost')
     .option('--paced', 'how long a terminal waits at a steady pace')
     .option('--micro', 'parts by themselves')
+    .option('--taps', 'how long a rep waits for the verdict, and WhatsApp for its 200')
     .option('--soak <seconds>', 'memory over time', positive)
     .option('--idle <devices>', 'memory per connection', positive)
     .option('--cpu-prof', 'where the time goes: functions by thread, Redis commands')
