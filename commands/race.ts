@@ -84,7 +84,7 @@ function describe(step: Step, directory: Directory): string {
     }
     case 'lead.waiting': {
       const { skipped, until } = of('lead.waiting')
-      return `nobody can be asked${until === null ? '' : ` until ${until}`}${passedOver(skipped, directory)}`
+      return `nobody can be asked until ${until}${passedOver(skipped, directory)}`
     }
     case 'lead.claimed':
       return `✔ ${who(step)} won it, ${of('lead.claimed').distance_km} km away`
@@ -101,7 +101,7 @@ function describe(step: Step, directory: Directory): string {
     case 'lead.released':
       return `${who(step)} was not in touch in time: released`
     case 'lead.expired':
-      return `expired after ${count(of('lead.expired').rings, 'ring')}`
+      return `expired after ${count(of('lead.expired').rings, 'ring')}${passedOver(of('lead.expired').skipped, directory)}`
     case 'lead.sold': {
       const { serial, sale } = of('lead.sold')
       return `vehicle ${serial} sold by ${step.dealer_name ?? step.dealer}, entry ${sale}`

@@ -235,7 +235,7 @@ function testLive(open: () => Promise<Store>): void {
       'lead.lost': whose,
       'lead.widened': { lead, ring: 2 },
       'lead.released': { lead, round: 1, dealer: 'D001', rep: 'rep-1' },
-      'lead.expired': { lead, customer: 'cus_secret', rings: 4 },
+      'lead.expired': { lead, customer: 'cus_secret', rings: 4, skipped },
       'lead.sold': {
         lead,
         customer: 'cus_secret',
