@@ -131,7 +131,7 @@ const fieldsOf = (columns: readonly ExportColumn[]): Field[] => [
 
 function fieldTypeOf({ type }: ExportColumn): number {
   if (type === 'day') return FIELD_TYPES.date
-  return type === 'text' ? FIELD_TYPES.text : FIELD_TYPES.number
+  return type === 'text' || type === 'month' ? FIELD_TYPES.text : FIELD_TYPES.number
 }
 
 /** The table with at least these fields. @returns its id */

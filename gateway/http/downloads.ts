@@ -22,6 +22,7 @@ const COLUMN_CHARACTERS = 18
 
 const NUMBER_FORMATS: Readonly<Record<ExportType, string | null>> = {
   day: 'yyyy-mm-dd',
+  month: null,
   text: null,
   count: '#,##0',
   money: '#,##0.00',

@@ -15,7 +15,7 @@ export interface Fact {
   readonly leads: number
 }
 
-const dimension = (name: string, label: string, type: 'day' | 'text'): ExportColumn => ({
+const dimension = (name: string, label: string, type: 'day' | 'month' | 'text'): ExportColumn => ({
   name,
   label,
   type,
@@ -26,6 +26,7 @@ const dimension = (name: string, label: string, type: 'day' | 'text'): ExportCol
 
 export const COLUMNS: readonly ExportColumn[] = [
   dimension('day', 'Day', 'day'),
+  dimension('month', 'Month', 'month'),
   dimension('dealer', 'Dealer', 'text'),
   dimension('channel', 'Channel', 'text'),
   { name: 'spend', label: 'Spend', type: 'money', unit: 'IDR', concept: 'metric', adds: true },
@@ -52,7 +53,9 @@ export function sourceOf(facts: readonly Fact[]): ExportSource & { readonly aske
       const groups = new Map<string, { group: string[]; spend: number; leads: number }>()
       for (const fact of facts) {
         if (fact.day < from || fact.day > to) continue
-        const group = by.map((name) => String(fact[name as keyof Fact]))
+        const group = by.map((name) =>
+          name === 'month' ? fact.day.slice(0, 7) : String(fact[name as keyof Fact]),
+        )
         const key = JSON.stringify(group)
         const sums = groups.get(key) ?? { group, spend: 0, leads: 0 }
         sums.spend += fact.spend

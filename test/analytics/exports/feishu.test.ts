@@ -171,7 +171,7 @@ describe('a record', () => {
     )
     fc.assert(
       fc.property(pairs, ([one, other]) => {
-        const columns = COLUMNS.slice(0, 3)
+        const columns = COLUMNS.slice(1, 4)
         expect(keyOf(columns, one) === keyOf(columns, other)).toBe(one.join('\n') === other.join('\n'))
       }),
     )

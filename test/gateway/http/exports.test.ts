@@ -117,7 +117,7 @@ describe('what makes no table is refused, by field', () => {
     const rows: ExportCell[][] = Array.from({ length: EXPORT_ROWS_MAX + 1 }, (_, i) => [i])
     const tooMany: ExportSource = {
       columns: COLUMNS,
-      read: async () => ({ columns: COLUMNS.slice(4, 5), rows }),
+      read: async () => ({ columns: COLUMNS.slice(5, 6), rows }),
     }
     await using other = openHttpHub(store, { exports: tooMany })
     const ask = () => other.get(`/api/v1/exports/table.csv?${NOVEMBER}&by=day`)
@@ -193,7 +193,7 @@ describe('a download', () => {
     )
     await fc.assert(
       fc.asyncProperty(cells, async (rows) => {
-        const [dealer, spend] = [COLUMNS[1], COLUMNS[3]] as ExportTable['columns'] as [never, never]
+        const [dealer, spend] = [COLUMNS[2], COLUMNS[4]] as ExportTable['columns'] as [never, never]
         const written: ExportTable = { columns: [dealer, spend], rows }
         const csv = await new Response(csvOf(written)).text()
         const [heading, ...read] = parse(csv, { relax_column_count: false }) as string[][]
@@ -209,7 +209,7 @@ describe('a download', () => {
   })
 
   it('never has a formula in a workbook', async () => {
-    const written: ExportTable = { columns: COLUMNS.slice(1, 2), rows: [['=1+1'], ['@SUM(A1)'], ['-1']] }
+    const written: ExportTable = { columns: COLUMNS.slice(2, 3), rows: [['=1+1'], ['@SUM(A1)'], ['-1']] }
     const [, ...sheet] = await sheetOf(Buffer.from(await new Response(xlsxOf(written)).arrayBuffer()))
     // Texts by their type: a spreadsheet shows them as they are.
     expect(sheet).toEqual([['=1+1'], ['@SUM(A1)'], ['-1']])
