@@ -51,7 +51,7 @@ describe.each([
     await fc.assert(fc.asyncProperty(plays, run), { seed, numRuns: WORLDS, endOnFailure: true })
     console.info(`${total.races} races and ${total.taps} taps on ${name}`)
     expect(total.races, 'races that were run').toBeGreaterThan(WORLDS)
-  })
+  }, 180_000)
 })
 
 /** Every proposal, and what it writes instead when a lock is held, without some of what it wants. */
