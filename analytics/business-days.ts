@@ -20,8 +20,29 @@ export interface Span {
   readonly offsetMs: number
 }
 
-/** The month of an instant, `YYYY-MM`, and the instants between which it is the answer (`endMs` exclusive). */
-export function monthAt(timeMs: number, timezone: string): { month: string; startMs: number; endMs: number } {
+export interface Month {
+  /** `YYYY-MM` */
+  readonly month: string
+  /** `endMs` is exclusive. */
+  readonly startMs: number
+  readonly endMs: number
+}
+
+/** Tells the month of an instant, and remembers those met before: what is looked at together lies in few. */
+export function createMonthFinder(timezone: string): (timeMs: number) => Month {
+  const known: Month[] = []
+  return (timeMs) => {
+    const index = known.findIndex(({ startMs, endMs }) => timeMs >= startMs && timeMs < endMs)
+    const found = known[index] ?? monthAt(timeMs, timezone)
+    if (index !== 0) {
+      if (index > 0) known.splice(index, 1)
+      known.unshift(found)
+    }
+    return found
+  }
+}
+
+function monthAt(timeMs: number, timezone: string): Month {
   const instant = Temporal.Instant.fromEpochMilliseconds(timeMs)
   const month = instant.toZonedDateTimeISO(timezone).toPlainDate().toPlainYearMonth()
   const begin = (of: Temporal.PlainYearMonth) => midnight(of.toPlainDate({ day: 1 }), timezone)

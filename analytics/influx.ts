@@ -14,10 +14,12 @@
  *
  * The checkpoint is a measurement beside the others. It is appended, never overwritten (InfluxDB 3 does not say which
  * of two writes of one point wins), with a time that always rises; the newest one of the highest generation counts.
- * It may lag behind the points: what was written after it is written once more, which changes nothing.
+ * It may lag behind the points: what was written after it is written once more, which changes nothing. What changes a
+ * month is marked beside it (`influx-months.ts`).
  */
 import { type Headers, HttpError, InfluxDB, escape as lineProtocol } from '@influxdata/influxdb-client'
-import { type DayRange, dayIn, monthsOf, type Span, spansOf } from './business-days.ts'
+import { type DayRange, dayIn, type Span, spansOf } from './business-days.ts'
+import { CHANGES, createInfluxMonths, partsOf } from './influx-months.ts'
 import { lineOf } from './line-protocol.ts'
 import { designOf, type Measurement, measurementsOf } from './measurements.ts'
 import {
@@ -27,6 +29,7 @@ import {
   conditionsOf,
   EMPTY,
   entriesOf,
+  type Group,
   type Metrics,
   MetricsError,
   type Question,
@@ -183,9 +186,9 @@ export function openInfluxMetrics({ url, token, org, bucket, timezone }: InfluxM
   }
 
   async function forgetLedger(): Promise<void> {
-    const measurements = measurementsOf('ledger')
+    const measurements: readonly string[] = measurementsOf('ledger')
     if ((await majorVersion()) < 3) {
-      await query(measurements.map((name) => `DROP MEASUREMENT ${quoteName(name)}`).join('; '))
+      await query([...measurements, CHANGES].map((name) => `DROP MEASUREMENT ${quoteName(name)}`).join('; '))
       return
     }
     for (const name of measurements) {
@@ -198,6 +201,28 @@ export function openInfluxMetrics({ url, token, org, bucket, timezone }: InfluxM
     }
   }
 
+  /** Groups of one part of a range, summed up from the points. */
+  async function sumUp(question: Question<Measurement, string>, part: DayRange & { month?: string }) {
+    const spans = spansOf(part, timezone)
+    const found = await query(spans.map((span) => selectOf(question, span)).join('; '))
+    return (found ?? []).flatMap((series, index) =>
+      series.flatMap((one) => groupsOf(question, one, { ...(spans[index] as Span), month: part.month })),
+    )
+  }
+
+  const months = createInfluxMonths({
+    timezone,
+    readGroups: (question) => sumUp(question, question),
+    async readTokens(measurement) {
+      const found = await query(
+        `SELECT LAST("token") FROM "${CHANGES}" WHERE "measurement" = ${quoteText(measurement)} GROUP BY "month"`,
+      )
+      return new Map(
+        (found ?? []).flat().map(({ tags, values }) => [tags?.month ?? '', values[0]?.[1] as string]),
+      )
+    },
+  })
+
   return {
     async checkpoint() {
       const { resetting, ...checkpoint } = await load()
@@ -209,6 +234,8 @@ export function openInfluxMetrics({ url, token, org, bucket, timezone }: InfluxM
     },
     async write(points, checkpoint) {
       if (points.length > 0) await send(points.map(lineOf).join('\n'))
+      const marks = (await majorVersion()) < 3 ? months.marksFor(points) : []
+      if (marks.length > 0) await send(marks.join('\n'))
       if (performance.now() - savedAtMs >= CHECKPOINT_INTERVAL_MS) await save(checkpoint)
       else unsaved = checkpoint
     },
@@ -218,11 +245,10 @@ export function openInfluxMetrics({ url, token, org, bucket, timezone }: InfluxM
     },
     async totals(question) {
       checkQuestion(question)
-      const spans = spansBy(question, timezone)
-      const found = await query(spans.map((span) => selectOf(question, span)).join('; '))
-      const groups = (found ?? []).flatMap((series, index) =>
-        series.flatMap((one) => groupsOf(question, one, spans[index] as MonthSpan)),
-      )
+      const { whole, others } = partsOf(question, timezone, (await majorVersion()) < 3)
+      const groups: Group[] = whole.length === 0 ? [] : await months.totals(question, whole)
+      // One request each: a year of many series takes longer than a request may.
+      for (const part of others) groups.push(...(await sumUp(question, part)))
       return answer(question, groups)
     },
     async entriesBehind(question, limit) {
@@ -304,18 +330,8 @@ const quoteName = (name: string): string => `"${name.replace(/["\\]/g, '\\$&')}"
 const quoteText = (text: string): string => `'${text.replace(/['\\]/g, '\\$&')}'`
 
 interface MonthSpan extends Span {
-  /** When it was asked by month. */
-  readonly month?: string
-}
-
-/** InfluxQL has no months: each is asked for by itself. */
-function spansBy(question: Question<Measurement, string>, timezone: string): MonthSpan[] {
-  // So that it is refused as a whole when it is no range.
-  const whole = spansOf(question, timezone)
-  if (!question.by.includes('month')) return whole
-  const inMonth = (range: DayRange & { month: string }): MonthSpan[] =>
-    spansOf(range, timezone).map((span) => ({ ...span, month: range.month }))
-  return monthsOf(question).flatMap(inMonth)
+  /** InfluxQL has no months: each is asked for by itself. */
+  readonly month: string | undefined
 }
 
 /** What a point must be to be among those asked for. */

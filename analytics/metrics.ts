@@ -137,9 +137,9 @@ export const entriesOf = (found: readonly string[], limit: number): EntriesBehin
 export const conditionsOf = ({ where = {} }: Question<Measurement, string>): [string, readonly string[]][] =>
   Object.entries(where).map(([tag, value]) => [tag, typeof value === 'string' ? [value] : value])
 
-interface Group {
-  readonly by: Record<string, string>
-  readonly sums: Record<string, number>
+export interface Group {
+  readonly by: Readonly<Record<string, string>>
+  readonly sums: Readonly<Record<string, number>>
 }
 
 /** Groups of one question's spans as its answer: a day that lies in two spans is one day. */
@@ -147,7 +147,7 @@ export function answer<M extends Measurement, By extends string>(
   { by }: Question<M, By>,
   groups: readonly Group[],
 ): Total<M, By>[] {
-  const totals = new Map<string, Group>()
+  const totals = new Map<string, { by: Group['by']; sums: Record<string, number> }>()
   for (const group of groups) {
     const key = JSON.stringify(by.map((name) => group.by[name]))
     const total = totals.get(key)

@@ -4,7 +4,7 @@
  * days, and what was known at an instant, are summed up from the points.
  */
 import type { DatabaseSync, StatementSync } from 'node:sqlite'
-import { monthAt } from './business-days.ts'
+import { createMonthFinder } from './business-days.ts'
 import { designOf, type Measurement, measurementsOf } from './measurements.ts'
 
 export interface Months {
@@ -29,23 +29,12 @@ export function openMonths(db: DatabaseSync, sql: (text: string) => StatementSyn
   )
 
   const pending = new Map<string, { measurement: Measurement; key: string[]; sums: bigint[] }>()
-  /** Those met before, the latest first: what is written together lies in few months. */
-  const known: ReturnType<typeof monthAt>[] = []
-
-  function monthOf(timeMs: number): string {
-    const index = known.findIndex(({ startMs, endMs }) => timeMs >= startMs && timeMs < endMs)
-    const found = known[index] ?? monthAt(timeMs, timezone)
-    if (index !== 0) {
-      if (index > 0) known.splice(index, 1)
-      known.unshift(found)
-    }
-    return found.month
-  }
+  const monthOf = createMonthFinder(timezone)
 
   const months: Months = {
     add(measurement, timeMs, tags, sums) {
       if (sums.every((sum) => sum === 0n)) return
-      const key = [monthOf(timeMs), ...tags]
+      const key = [monthOf(timeMs).month, ...tags]
       const name = JSON.stringify([measurement, ...key])
       const found = pending.get(name)
       if (found === undefined) pending.set(name, { measurement, key, sums: [...sums] })

@@ -82,6 +82,8 @@ describe('InfluxDB 2.x', () => {
     expect(server.requests.map(({ method, path }) => `${method} ${path}`)).toEqual([
       'POST /query?db=a%2Fb&epoch=ms',
       'GET /ping',
+      // Points, then which months they have changed, then the checkpoint.
+      'POST /api/v2/write?org=my+org&bucket=a%2Fb&precision=ns',
       'POST /api/v2/write?org=my+org&bucket=a%2Fb&precision=ns',
       'POST /api/v2/write?org=my+org&bucket=a%2Fb&precision=ns',
       'POST /query?db=a%2Fb&epoch=ms',
@@ -90,7 +92,10 @@ describe('InfluxDB 2.x', () => {
       new Set(['Token secret==']),
     )
     expect(server.requests[2]?.body).toMatch(/^alerts,dealer=D001,.* count=1i,.* \d{19}$/)
-    expect(server.requests[3]?.body).toMatch(/^hub_checkpoint,generation=0 state=".*" \d{19}$/)
+    expect(server.requests[3]?.body).toMatch(
+      /^hub_changes,measurement=alerts,month=2026-03 token="\S+" \d{19}$/,
+    )
+    expect(server.requests[4]?.body).toMatch(/^hub_checkpoint,generation=0 state=".*" \d{19}$/)
   })
 
   it('is told to drop measurements by a reset, once the projector comes by', async () => {
@@ -104,9 +109,7 @@ describe('InfluxDB 2.x', () => {
     expect(await open({ url: server.url }).checkpoint()).toEqual({ ...EMPTY, generation: 4 })
     const dropped = new URLSearchParams(server.requests.find(({ body }) => body.includes('DROP'))?.body)
     expect(dropped.get('q')).toBe(
-      measurementsOf('ledger')
-        .map((name) => `DROP MEASUREMENT "${name}"`)
-        .join('; '),
+      [...measurementsOf('ledger'), 'hub_changes'].map((name) => `DROP MEASUREMENT "${name}"`).join('; '),
     )
     expect(server.requests.at(-1)?.body).not.toContain('resetting')
   })

@@ -146,6 +146,61 @@ export function testMetrics(open: (database: string, timezone: string) => Promis
       })
     }
 
+    it('of whole months are those of this moment for every hub, whoever has written', async () => {
+      const [asking, writing] = [await openFresh(), await openAgain()]
+      const byMonth = async () => {
+        const found = await asking.totals({ measurement: 'sales', by: ['month'], ...RANGE })
+        return found.map(({ by, sums }) => [by.month, sums.count, sums.price])
+      }
+      expect(await byMonth()).toEqual([])
+      await record(writing, [sale(1, { price: 1 })])
+      expect(await byMonth()).toEqual([['2026-03', 1, 1]])
+      expect(await byMonth()).toEqual([['2026-03', 1, 1]])
+      await record(writing, [
+        sale(2, { price: 20, sold_at: '2026-03-31T17:00:00Z' }),
+        sale(3, { price: 300 }),
+      ])
+      expect(await byMonth()).toEqual([
+        ['2026-03', 2, 301],
+        ['2026-04', 1, 20],
+      ])
+      await writing.reset()
+      await writing.checkpoint()
+      expect(await byMonth()).toEqual([])
+      await record(writing, [sale(1, { price: 1 })])
+      expect(await byMonth()).toEqual([['2026-03', 1, 1]])
+    })
+
+    it('lead back to the entries behind them', async () => {
+      const metrics = await openFresh()
+      const march = [sale(1), sale(2, { dealer: 'D002' }), sale(3, { sold_at: '2026-03-02T03:00:00Z' })]
+      const april = [sale(4, { sold_at: '2026-04-02T03:00:00Z' })]
+      await record(metrics, [...march, ...april])
+      const behind = (question: object, limit = 10) =>
+        metrics.entriesBehind({ measurement: 'sales', by: [], ...RANGE, ...question }, limit)
+      const [first, second, early, late] = [...march, ...april].map(({ entry }) => entry)
+      expect(await behind({})).toEqual({ entries: [early, first, second, late], isComplete: true })
+      expect(await behind({ where: { dealer: 'D002' } })).toEqual({ entries: [second], isComplete: true })
+      expect(await behind({ lastDay: '2026-03-31' })).toEqual({
+        entries: [early, first, second],
+        isComplete: true,
+      })
+      expect(await behind({}, 2)).toEqual({ entries: [early, first], isComplete: false })
+      expect(await behind({}, 4)).toMatchObject({ isComplete: true })
+      const knownAt = Date.parse((march[0] as Entry).at)
+      expect(await behind({ knownAt: knownAt - 1 })).toEqual({ entries: [], isComplete: true })
+      expect(await behind({ knownAfter: knownAt - 1 })).toMatchObject({ entries: { length: 4 } })
+      expect(await behind({ knownAfter: knownAt })).toEqual({ entries: [], isComplete: true })
+    })
+
+    it('known at an instant are of the ledger only', async () => {
+      const metrics = await openFresh()
+      const ask = (question: object) =>
+        metrics.totals({ measurement: 'device_health', by: [], ...RANGE, ...question })
+      await expect(ask({ knownAt: 1 })).rejects.toThrow(RangeError)
+      await expect(ask({ measurement: 'sales', knownAt: 0.5 })).rejects.toThrow(RangeError)
+    })
+
     it('do not change when the same points are written again', async () => {
       const metrics = await openFresh()
       const ledger = Array.from({ length: 50 }, (_, i) =>
