@@ -1,5 +1,6 @@
 /** `hub ledger export|verify|tail`: everything that happened. */
-import { Command, InvalidArgumentError } from 'commander'
+import { Command, InvalidArgumentError, Option } from 'commander'
+import { writeLedgerParquet } from '../analytics/exports/ledger-parquet.ts'
 import type { Entry } from '../gateway/contract/ledger.ts'
 import { followLedger, ledgerLine, readLedger, verifyLedger } from '../gateway/ledger-file.ts'
 import { count, jsonLine, ProgressBar, print } from './output.ts'
@@ -12,7 +13,13 @@ export const ledgerCommand = (): Command =>
     .description('Everything that happened: entries that are never edited and never removed.')
     .addCommand(
       new Command('export')
-        .description('Every entry as a JSON line: {"entry","at","type","data"}.')
+        .description(
+          'Every entry as a JSON line: {"entry","at","type","data"}; or as a row of a Parquet file.',
+        )
+        .argument('[file]', 'the Parquet file; JSON lines go to stdout')
+        .addOption(
+          new Option('--format <format>', 'jsonl or parquet').choices(['jsonl', 'parquet']).default('jsonl'),
+        )
         .option('--type <types>', 'only these, separated by commas', types)
         .option('--from <instant>', 'only entries at or after it', instant)
         .option('--to <instant>', 'only entries before it', instant)
@@ -41,7 +48,9 @@ In order within a lane, by instant across lanes; up to where the ledger was when
 Examples:
   $ hub ledger export > ledger.jsonl
   $ hub ledger export --type sale.registered --from 2026-11-01T00:00:00+07:00 --to 2026-12-01T00:00:00+07:00
-  $ hub ledger export --type sale.rejected | jq -r .data.reason | sort | uniq -c`
+  $ hub ledger export --type sale.rejected | jq -r .data.reason | sort | uniq -c
+  $ hub ledger export --format parquet ledger.parquet
+  $ duckdb -c "SELECT dealer, count(*), sum(price) FROM 'ledger.parquet' WHERE type = 'sale.registered' GROUP BY 1"`
 
 const VERIFY_EXAMPLES = `
 In every lane the numbers are without gaps, each entry's link is recomputed from the one before, and the newest is
@@ -63,16 +72,41 @@ interface Filter {
   readonly to?: string
 }
 
-const linesOf = (entries: readonly Entry[], { type, from, to }: Filter): string =>
-  entries
+function chosen(entries: readonly Entry[], { type, from, to }: Filter): Entry[] {
+  return entries
     .filter((entry) => type?.has(entry.type) ?? true)
     .filter(({ at }) => (from === undefined || at >= from) && (to === undefined || at < to))
-    .map(ledgerLine)
-    .join('')
+}
 
-function exportLedger(filter: Filter): Promise<void> {
-  return withExistingStore(async (store) => {
-    for await (const entries of readLedger(store)) await print(linesOf(entries, filter))
+const linesOf = (entries: readonly Entry[], filter: Filter): string =>
+  chosen(entries, filter).map(ledgerLine).join('')
+
+async function exportLedger(
+  file: string | undefined,
+  { format, ...filter }: Filter & { format: 'jsonl' | 'parquet' },
+  command: Command,
+): Promise<void> {
+  if (format === 'parquet' && file === undefined)
+    command.error('error: Parquet needs a FILE to be written to')
+  if (format === 'jsonl' && file !== undefined) command.error(`error: JSON lines go to stdout: > ${file}`)
+  await withExistingStore(async (store) => {
+    if (file === undefined) {
+      for await (const entries of readLedger(store)) await print(linesOf(entries, filter))
+      return
+    }
+    using bar = new ProgressBar()
+    const total = (await store.heads('ledger')).reduce((sum, { number }) => sum + number, 0)
+    let read = 0
+    async function* pages(): AsyncGenerator<Entry[]> {
+      for await (const entries of readLedger(store)) {
+        read += entries.length
+        bar.update('writing', Math.min(1, read / total), count(read, 'entry', 'entries'))
+        yield chosen(entries, filter)
+      }
+    }
+    const { entries, bytes } = await writeLedgerParquet(file, pages())
+    bar[Symbol.dispose]()
+    await print(`${count(entries, 'entry', 'entries')} in ${file}, ${(bytes / 1e6).toFixed(1)} MB\n`)
   })
 }
 
