@@ -15,6 +15,7 @@ import { temporaryFolder } from '../test/support/temporary-folder.ts'
 import { until } from '../test/support/until.ts'
 import { short, table, whole } from './markdown.ts'
 import { paced, type Waits, waitsOf } from './percentiles.ts'
+import { cpuSecondsOf } from './process-usage.ts'
 import { median, medianBy } from './statistics.ts'
 import { TARGETS } from './targets.ts'
 import { temporaryRoot } from './temporary-root.ts'
@@ -30,6 +31,8 @@ export interface TapRun {
   readonly target: 'hub-sqlite' | 'hub-redis'
   readonly verdict: Waits
   readonly puback: Waits
+  /** Of the hub's process and of its Redis, microseconds a tap. */
+  readonly cpu: { readonly hubUs: number; readonly redisUs: number }
   /** One `SET NX` at the same pace, on a Redis of the same kind that has nothing else to do. */
   readonly setNx: Waits
 }
@@ -71,6 +74,7 @@ async function measureOnce(
   const taps = field.taps(random, count)
   const verdicts: number[] = []
   const pubacks: number[] = []
+  const usedBefore = [hub.pid, redis.pid].map(cpuSecondsOf)
   await paced(taps.length, TAPS_PER_SECOND, (at, dueMs) => {
     const { verdict, acknowledged } = (taps[at] as Tap)()
     if (at < WARM_UP_TAPS) return
@@ -78,10 +82,14 @@ async function measureOnce(
     void acknowledged.then(() => pubacks.push(performance.now() - dueMs))
   })
   await until('every tap has its verdict', () => verdicts.length === taps.length - WARM_UP_TAPS)
+  const [hubUs = 0, redisUs = 0] = [hub.pid, redis.pid].map(
+    (pid, i) => ((cpuSecondsOf(pid) - (usedBefore[i] as number)) * 1e6) / taps.length,
+  )
   await verify(hub, taps.length)
   await hub.stop()
   return {
     target,
+    cpu: { hubUs, redisUs },
     verdict: waitsOf(verdicts),
     puback: waitsOf(pubacks),
     setNx: await bareSetNx(redis.url, durationMs),
@@ -206,7 +214,7 @@ async function verify(hub: HubProcess, taps: number): Promise<void> {
 export function tapsMarkdown(runs: readonly TapRun[]): string {
   const rows = (['hub-sqlite', 'hub-redis'] as const).map((target) => {
     const own = runs.filter((run) => run.target === target)
-    const { verdict, puback, setNx } = medianBy(own, (run) => run.verdict.p99Ms)
+    const { verdict, puback, setNx, cpu } = medianBy(own, (run) => run.verdict.p99Ms)
     const ratio = (share: 'p50Ms' | 'p99Ms') =>
       median(own.map((run) => run.verdict[share] / run.setNx[share]))
     return [
@@ -218,6 +226,8 @@ export function tapsMarkdown(runs: readonly TapRun[]): string {
       short(puback.p99Ms),
       `${short(setNx.p50Ms)} / ${short(setNx.p99Ms)}`,
       `${short(ratio('p50Ms'))} / ${short(ratio('p99Ms'))}`,
+      whole(cpu.hubUs),
+      target === 'hub-redis' ? whole(cpu.redisUs) : '–',
     ]
   })
   const header = [
@@ -229,6 +239,8 @@ export function tapsMarkdown(runs: readonly TapRun[]): string {
     'PUBACK p99',
     'bare SET NX p50 / p99',
     '× bare p50 / p99',
+    'CPU µs a tap: hub',
+    'Redis',
   ]
   return `## From a tap to its verdict
 

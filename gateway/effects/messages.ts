@@ -31,8 +31,8 @@ import { type Key, SHARDS } from '../store/keys.ts'
 import type { Doc, Proposal, Store } from '../store/store.ts'
 import { startWorker, type WorkerLog } from './worker.ts'
 
-/** Messages read and handed over together. */
-const BATCH_JOBS = 200
+/** Messages read and handed over together: as many as a mailbox takes at once, or the others wait for the next look. */
+const BATCH_JOBS = 100
 /** Messages handed over whose fate is unknown, for each bridge. */
 const UNREPORTED_MAX = 5000
 const POLL_MS = 500
