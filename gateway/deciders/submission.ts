@@ -24,10 +24,10 @@ import {
   submissionKey,
 } from '../race-documents.ts'
 import { areaAt, findPlace } from '../screening/gazetteer.ts'
-import { shardOf, shardOfKey } from '../store/keys.ts'
-import type { Json } from '../store/store.ts'
+import { shardOf } from '../store/keys.ts'
+import type { Json, Once } from '../store/store.ts'
 import { createLead, newLead, personBefore, recentLead, regionAt } from './customer.ts'
-import type { Decider, Decision, Docs, Keys, Moment, ProposedWrite } from './decision.ts'
+import type { Decider, Decision, Docs, Keys, Moment } from './decision.ts'
 import { entryOf, jobWrites, offerNeeds, writesOf } from './lead.ts'
 import { screeningTemplate } from './race-texts.ts'
 
@@ -112,6 +112,7 @@ function decide(
             key: submissionKey(customer, submission.event_id),
             value: submitted as unknown as Json,
           },
+          ...mailOnce(message, docs, customer),
         ],
         check: [{ key, version: docs['person 0']?.version ?? 0 }],
         set: [{ key, value: person as unknown as Json }, ...asked.set, ...(changed?.writes.set ?? [])],
@@ -121,7 +122,6 @@ function decide(
         ],
         index: [...asked.index, ...(changed?.writes.index ?? [])],
       },
-      ...bindMail(message, docs, customer),
     ],
     receipt: null,
     jobs: [...asked.jobs, ...(changed?.jobs ?? [])],
@@ -229,8 +229,8 @@ function askJob(person: PersonDoc, customer: string, { nowMs, rules }: Moment) {
   }
 }
 
-function bindMail({ handles }: DecodedSubmission, docs: Docs<string>, customer: string): ProposedWrite[] {
+/** Whose an e-mail address is. Of two forms with it that come at the same moment, one is decided again and sees the other. */
+function mailOnce({ handles }: DecodedSubmission, docs: Docs<string>, customer: string): Once[] {
   if (handles.other === null || docs.identity != null) return []
-  const key = identityKey(handles.other)
-  return [{ shard: shardOfKey(key), check: [{ key, version: 0 }], set: [{ key, value: { customer } }] }]
+  return [{ key: identityKey(handles.other), value: { customer }, equalIsMine: true }]
 }

@@ -53,12 +53,12 @@ async function importDealers(store: Store, dealers: number): Promise<void> {
 }
 
 /** A form of somebody who lives at the first dealer's. */
-const form = (hub: Intake) =>
+const form = (hub: Intake, person: object = { event_id: 'form', phone: '+6281300000001' }) =>
   hub.accept({
     topic: 'hub/v1/portal/hq/lead',
     sender: 'hub',
-    payload: Buffer.from(JSON.stringify({ event_id: 'form', phone: '+6281300000001', lat: -7, lon: 107 })),
-  }) as Promise<{ lead: string; offered_to: string[] } | null>
+    payload: Buffer.from(JSON.stringify({ ...person, lat: -7, lon: 107 })),
+  }) as Promise<{ lead: string; state: string; offered_to: string[] } | null>
 
 function says(hub: Intake, rep: number, eventId: string, what: object): Promise<object | null> {
   const message = {
@@ -77,6 +77,21 @@ function says(hub: Intake, rep: number, eventId: string, what: object): Promise<
 
 const taps = (hub: Intake, rep: number, eventId: string, lead: string) =>
   says(hub, rep, eventId, { choice: { id: `claim:${lead}:1`, title: 'Claim' } })
+
+/** When a hub has read and decided for the first time, and before it commits, somebody else is faster. */
+function overtaken(store: Store, rival: () => Promise<unknown>): Store {
+  let isFirst = true
+  return {
+    ...store,
+    async commit(proposals) {
+      if (isFirst) {
+        isFirst = false
+        await rival()
+      }
+      return store.commit(proposals)
+    },
+  }
+}
 
 async function typesOf(store: Store): Promise<string[]> {
   const { entries } = await store.entriesAfter('ledger', '', 1000)
@@ -97,18 +112,7 @@ describe.each([
       await importDealers(store, 3)
       const rival = openHub(other)
       const lead = (await form(rival))?.lead as string
-      // The rival is committed when this hub has read and decided, and before it commits.
-      let isFirst = true
-      const hub = openHub({
-        ...store,
-        async commit(proposals) {
-          if (isFirst) {
-            isFirst = false
-            await taps(rival, 1, 'first', lead)
-          }
-          return store.commit(proposals)
-        },
-      })
+      const hub = openHub(overtaken(store, () => taps(rival, 1, 'first', lead)))
       await Promise.all([taps(hub, 2, 'second', lead), taps(hub, 2, 'third', lead)])
       expect(await typesOf(store)).toEqual([
         'lead.created',
@@ -117,6 +121,18 @@ describe.each([
         'lead.too_slow r2',
         'lead.too_slow r2',
       ])
+    }))
+
+  it('of two forms with one e-mail address, on two hubs at once, one is a lead and the other is told which', () =>
+    race(async (store, other) => {
+      await importDealers(store, 3)
+      const rival = openHub(other)
+      const first = Promise.withResolvers<{ lead: string } | null>()
+      const overtake = async () =>
+        first.resolve(await form(rival, { event_id: 'by mail', email: 'rina@example.test' }))
+      const both = { event_id: 'with a number', phone: '+6281300000001', email: 'Rina@example.test' }
+      const second = await form(openHub(overtaken(store, overtake)), both)
+      expect(second).toMatchObject({ state: 'DUPLICATE', lead: (await first.promise)?.lead })
     }))
 
   it.each([8, 97])(
