@@ -111,6 +111,28 @@ it('answers what people ask of sales, to the rupiah', async () => {
   expect(odd).toEqual([{ price: null, region: null, said: 'a lot' }])
 })
 
+it('answers the questions of docs/exports.md as they stand there', async () => {
+  using folder = temporaryFolder('parquet')
+  const file = join(folder.path, 'ledger.parquet')
+  const refused = SALES.map((sale, i) =>
+    entryOf({ ...sale, reason: 'unknown_serial' }, 3 + i, 'sale.rejected'),
+  )
+  await writeLedgerParquet(file, pagesOf([...SALES.map((sale, i) => entryOf(sale, i)), ...refused], 3))
+  const docs = readFileSync(join(import.meta.dirname, '../../../docs/exports.md'), 'utf8')
+  const shell = [.../duckdb -c "([^"]+)"/g[Symbol.matchAll](docs)].map(([, sql]) => sql as string)
+  const blocks = [.../```sql\n(.*?)```/gs[Symbol.matchAll](docs)].flatMap(([, sql]) =>
+    (sql as string).split(';'),
+  )
+  const questions = [...shell, ...blocks.filter((sql) => sql.trim() !== '')]
+  const answers = []
+  for (const sql of questions) answers.push(await query(sql.replaceAll("'ledger.parquet'", `'${file}'`)))
+  expect(answers).toEqual([
+    expect.arrayContaining([{ dealer: 'jkt-01', sales: '2', revenue: '59500000' }]),
+    [{ day: '2026-11-01', 'count_star()': '3' }],
+    [{ reason: 'unknown_serial', 'count_star()': '3' }],
+  ])
+})
+
 it('is written group by group, and has every entry of a longer ledger', async () => {
   using folder = temporaryFolder('parquet')
   const file = join(folder.path, 'ledger.parquet')
