@@ -13,6 +13,7 @@
  */
 import { randomBytes } from 'node:crypto'
 import type { Logger } from 'pino'
+import { createEconomics } from '../analytics/economics.ts'
 import { openInfluxMetrics } from '../analytics/influx.ts'
 import type { Metrics } from '../analytics/metrics.ts'
 import { startProjector } from '../analytics/projector.ts'
@@ -171,6 +172,7 @@ export async function startHub(config: Config, log: Logger, parts: HubParts = AL
     accept: intake.accept,
     decode,
     replay: (id) => replayQuarantine({ store, decode, accept: intake.accept }, id),
+    economics: createEconomics({ metrics, timezone: config.timezone }),
     exports: null,
     timezone: config.timezone,
     isWeb: parts.web,

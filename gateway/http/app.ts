@@ -21,6 +21,7 @@ import { LIMITS } from './limits.ts'
 import { rememberRoutes } from './not-found.ts'
 import { Problem } from './problem.ts'
 import { type Readiness, watchReadiness } from './readiness.ts'
+import { analyticsRoutes } from './routes/analytics.ts'
 import { claimsRoutes } from './routes/claims.ts'
 import { dealersRoutes } from './routes/dealers.ts'
 import { devicesRoutes } from './routes/devices.ts'
@@ -80,6 +81,7 @@ function apiRoutes(app: App, store: ReadStore, services: HttpServices): void {
   salesRoutes(app, store)
   voidSaleRoutes(app, store, services)
   reportsRoutes(app, store, services)
+  analyticsRoutes(app, store, services.economics)
   if (services.exports !== null) exportsRoutes(app, store, services.exports)
   serialsRoutes(app, store)
   ledgerRoutes(app, store)

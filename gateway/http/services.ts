@@ -9,6 +9,7 @@ import type {
 import type { ZodTypeProvider } from 'fastify-type-provider-zod'
 import type { Bridges } from '../bridges/open.ts'
 import type { ExportSource } from '../contract/export-table.ts'
+import type { Economics } from '../contract/figures.ts'
 import type { Decode, Inbound } from '../decode.ts'
 import type { ReplayResult } from '../quarantine.ts'
 import type { Store } from '../store/store.ts'
@@ -39,6 +40,8 @@ export interface HttpServices {
   readonly replay: (id: string) => Promise<ReplayResult>
   /** Whether the API and its documentation are served; webhooks and what monitors ask always are. */
   readonly isWeb: boolean
+  /** The unit economics. */
+  readonly economics: Economics
   /** Tables of the unit economics; null: none are served. */
   readonly exports: ExportSource | null
   /** In which people read instants. */

@@ -66,6 +66,7 @@ export function openHttpHub(store: Store, overrides: Partial<HttpServices> = {})
     monitoring,
     bridges: { meta: null, qontak: null },
     isWeb: true,
+    economics: NO_ECONOMICS,
     exports: null,
     accept: intake.accept,
     decode,
@@ -108,6 +109,12 @@ export function openHttpHub(store: Store, overrides: Partial<HttpServices> = {})
     },
   }
 }
+
+const away = async () => {
+  throw new Error('these tests have no metrics')
+}
+/** Figures are asked for where a test brings their metrics. */
+const NO_ECONOMICS = { variables: away, costPerLead: away, channels: away, flow: away, restated: away }
 
 let serials = 0
 /** A serial that no other sale of this file has. */
