@@ -62,7 +62,7 @@ const all = sources.filter((file) => file !== COMPOSITION_ROOT).flatMap(importsO
 describe('imports point one way', () => {
   it('and the test sees them', () => {
     expect(all.length).toBeGreaterThan(300)
-    expect(importsOf('gateway/intake.ts').map(({ target }) => target)).toContain(
+    expect(importsOf('gateway/deciding.ts').map(({ target }) => target)).toContain(
       'gateway/deciders/deciders.ts',
     )
   })

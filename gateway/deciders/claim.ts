@@ -154,7 +154,9 @@ function claim(tap: Tap, doc: Doc, distanceKm: number, docs: Docs<string>, momen
         check: [{ key: leadKey(before.lead), version: doc.version }, ...won.check],
         ...writes,
         set: [...(writes.set ?? []), ...won.set],
-        otherwise: { [key]: lost.writes },
+        // A lead as it will be, if what is proposed before this tap comes to pass, may have invited this rep only then:
+        // whoever loses by it is decided again.
+        ...(doc.atMs > 0 && { otherwise: { [key]: lost.writes } }),
       },
     ],
     receipt: null,

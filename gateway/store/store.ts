@@ -24,7 +24,7 @@ export interface Doc<Value = unknown> {
   readonly value: Value
   /** 1 when first written, then rising by one. */
   readonly version: number
-  /** When it was last written: milliseconds since 1970, by the store's one clock. */
+  /** When it was last written: milliseconds since 1970, by the store's one clock; 0: it is proposed, and not written yet. */
   readonly atMs: number
   /** The first entry that was appended together with it, or null. */
   readonly entry: string | null
