@@ -8,8 +8,8 @@ export default defineConfig({
     setupFiles: ['test/support/leaks.ts'],
     // A process for each file: tests kill and pause processes, and count what is left behind.
     pool: 'forks',
-    // Two cores: more workers only make every timing worse.
-    maxWorkers: 2,
+    // Two cores, and tests that mostly wait: one more than there are.
+    maxWorkers: 3,
     // What a test changes in the environment ends with it.
     unstubEnvs: true,
     // Generous, because the machine may be busy, but bounded: what hangs is reported.

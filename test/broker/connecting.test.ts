@@ -35,7 +35,7 @@ describe('the answer to a CONNECT', () => {
     ['a device without a password', { ...deviceLogin(), password: undefined }, 4],
     ['an unknown token', apiLogin('wrong'), 4],
     ['nobody', { clientId: 'x' }, 5],
-    ['a token without rights on MQTT', apiLogin('dealer:JKT-01'), 5],
+    ['a token without rights on MQTT', apiLogin('bridge'), 5],
     ['a device under another device’s client id', { ...deviceLogin(), clientId: OTHER_DEVICE }, 2],
     ['a program under a device’s client id', apiLogin('admin', DEVICE), 2],
     ['MQTT 5', { ...apiLogin('admin'), protocolVersion: 5 }, 1],

@@ -94,9 +94,10 @@ const CLAIM = /\}claim:/
 const LEAD = /\}lead:/
 
 describe('the auditor is seen to notice', () => {
+  // Of a world that is known to meet each of the faults: somebody comes again, a quota is used up, a lead expires.
   const play: PlayOptions = {
     ...DEFAULT_PLAY,
-    seed,
+    seed: 1,
     people: 60,
     ignored: 0.3,
     redelivered: 0.5,
