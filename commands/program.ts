@@ -12,6 +12,7 @@ import { backupCommand } from './backup.ts'
 import { demoCommand } from './demo.ts'
 import { deviceCommand } from './device.ts'
 import { doctorCommand } from './doctor.ts'
+import { exportCommand } from './export.ts'
 import { importCommand } from './import.ts'
 import { ledgerCommand } from './ledger.ts'
 import { metricsCommand } from './metrics.ts'
@@ -52,6 +53,7 @@ export function buildProgram(): Command {
     raceCommand(),
     quarantineCommand(),
     metricsCommand(),
+    exportCommand(),
     backupCommand(),
     restoreCommand(),
     doctorCommand(),

@@ -14,6 +14,7 @@
 import { randomBytes } from 'node:crypto'
 import type { Logger } from 'pino'
 import { createEconomics } from '../analytics/economics.ts'
+import { createVariablesTable } from '../analytics/exports/variables-table.ts'
 import { openInfluxMetrics } from '../analytics/influx.ts'
 import type { Metrics } from '../analytics/metrics.ts'
 import { startProjector } from '../analytics/projector.ts'
@@ -23,6 +24,7 @@ import { openEmbeddedBroker } from '../broker/embedded.ts'
 import type { Config } from '../config.ts'
 import { dialStream } from './bridges/bridge.ts'
 import { openBridges } from './bridges/open.ts'
+import type { ExportSource } from './contract/export-table.ts'
 import { deviceId } from './contract/topics.ts'
 import { createPeople } from './customers.ts'
 import { DEFAULT_RACE_RULES, type RaceRules } from './deciders/decision.ts'
@@ -173,7 +175,7 @@ export async function startHub(config: Config, log: Logger, parts: HubParts = AL
     decode,
     replay: (id) => replayQuarantine({ store, decode, accept: intake.accept }, id),
     economics: createEconomics({ metrics, timezone: config.timezone }),
-    exports: null,
+    exports: openExportSource(config, metrics),
     timezone: config.timezone,
     isWeb: parts.web,
     log,
@@ -227,6 +229,13 @@ export async function openMetrics({ influx, dataDir, timezone }: Config): Promis
     ? openSqliteMetrics({ dataDir, timezone })
     : openInfluxMetrics({ ...influx, timezone })
 }
+
+/** The table that every export shows. */
+export const openExportSource = ({ timezone }: Pick<Config, 'timezone'>, metrics: Metrics): ExportSource =>
+  createVariablesTable(createEconomics({ metrics, timezone }), {
+    currency: 'IDR',
+    attribution: 'first_touch',
+  })
 
 /** How this hub reads messages; a command that replays one reads it in the same way. */
 export async function openDecode(

@@ -82,7 +82,7 @@ function apiRoutes(app: App, store: ReadStore, services: HttpServices): void {
   voidSaleRoutes(app, store, services)
   reportsRoutes(app, store, services)
   analyticsRoutes(app, store, services.economics)
-  if (services.exports !== null) exportsRoutes(app, store, services.exports)
+  exportsRoutes(app, store, services.exports)
   serialsRoutes(app, store)
   ledgerRoutes(app, store)
   devicesRoutes(app, store, services)

@@ -42,8 +42,8 @@ export interface HttpServices {
   readonly isWeb: boolean
   /** The unit economics. */
   readonly economics: Economics
-  /** Tables of the unit economics; null: none are served. */
-  readonly exports: ExportSource | null
+  /** Tables of the unit economics. */
+  readonly exports: ExportSource
   /** In which people read instants. */
   readonly timezone: string
   readonly log: FastifyBaseLogger

@@ -1,6 +1,7 @@
 /** The HTTP side over a real store and a real intake, without a port: what is said is committed, then asked for. */
 import type { LightMyRequestResponse } from 'fastify'
 import { pino } from 'pino'
+import { createVariablesTable } from '../../../analytics/exports/variables-table.ts'
 import { createPeople } from '../../../gateway/customers.ts'
 import { DEFAULT_RACE_RULES } from '../../../gateway/deciders/decision.ts'
 import { createDecode } from '../../../gateway/decode.ts'
@@ -67,7 +68,7 @@ export function openHttpHub(store: Store, overrides: Partial<HttpServices> = {})
     bridges: { meta: null, qontak: null },
     isWeb: true,
     economics: NO_ECONOMICS,
-    exports: null,
+    exports: createVariablesTable(NO_ECONOMICS, { currency: 'IDR', attribution: 'first_touch' }),
     accept: intake.accept,
     decode,
     replay: (id) => replayQuarantine({ store, decode, accept: intake.accept }, id),
