@@ -29,7 +29,7 @@ const spend = fc.record({
   currency: pick('IDR', 'USD'),
 })
 const activity = fc
-  .record({ ...where, name: pick('Roadshow'), start_date: date, days: fc.integer({ min: 0, max: 9 }) })
+  .record({ ...where, name: pick('Roadshow'), start_date: date, days: fc.integer({ min: 0, max: 25 }) })
   .map(({ days, ...facts }) => ({
     ...facts,
     end_date: new Date(Date.parse(facts.start_date) + days * 86_400_000).toISOString().slice(0, 10),
@@ -60,7 +60,7 @@ const sale = fc.record({
 const id = fc.integer({ min: 1, max: 3 })
 const happening = fc.oneof(
   { weight: 3, arbitrary: fc.record({ do: pick('spend'), id, facts: fc.option(spend, { freq: 4 }) }) },
-  { weight: 2, arbitrary: fc.record({ do: pick('activity'), id, facts: fc.option(activity, { freq: 4 }) }) },
+  { weight: 3, arbitrary: fc.record({ do: pick('activity'), id, facts: fc.option(activity, { freq: 4 }) }) },
   { weight: 3, arbitrary: fc.record({ do: pick('lead'), origin }) },
   {
     weight: 6,

@@ -10,6 +10,7 @@ import { pointsFor } from '../../analytics/points.ts'
 import type { Entry } from '../../gateway/contract/ledger.ts'
 import { economicFiguresOf, randomEconomics } from '../analytics/random-economics.ts'
 import { entryOf, figuresOf, RANGE, randomLedger, totalsOf } from '../analytics/random-ledger.ts'
+import { testEconomics } from './economics.ts'
 
 const JAKARTA = 'Asia/Jakarta'
 const pointsOf = (entries: readonly Entry[]): Point[] => entries.flatMap(pointsFor)
@@ -398,6 +399,8 @@ export function testMetrics(open: (database: string, timezone: string) => Promis
       expect(await resetting.checkpoint()).toEqual({ ...EMPTY, generation: 1 })
     })
   })
+
+  describe('the unit economics', () => testEconomics(openFresh, closeAll))
 
   it('answers a ping', async () => {
     const metrics = await openFresh()

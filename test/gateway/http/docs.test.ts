@@ -35,6 +35,11 @@ describe('/docs', () => {
     expect(operations.map(([path, method]) => `${method} ${path}`).sort()).toEqual([
       'get /',
       'get /api/v1/activities',
+      'get /api/v1/analytics/channels',
+      'get /api/v1/analytics/cpl',
+      'get /api/v1/analytics/flow',
+      'get /api/v1/analytics/restated',
+      'get /api/v1/analytics/variables',
       'get /api/v1/claims',
       'get /api/v1/dealers',
       'get /api/v1/devices',
