@@ -4,7 +4,13 @@
  * What no row allows is refused. A subscription is allowed when everything its filter can match is: a device's `#` is
  * refused though its own topics are among what it matches.
  */
-import { DEVICE_DOWNLINKS, NAME_PATTERN, PORTAL_KINDS, parseDeviceId, ROOT } from '../gateway/contract/topics.ts'
+import {
+  DEVICE_DOWNLINKS,
+  NAME_PATTERN,
+  PORTAL_KINDS,
+  parseDeviceId,
+  ROOT,
+} from '../gateway/contract/topics.ts'
 import type { Credentials, Principal } from './broker.ts'
 import type { Limits } from './limits.ts'
 import { ConnectRefusal } from './refusal.ts'
