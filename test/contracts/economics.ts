@@ -8,10 +8,17 @@ import { createEconomics } from '../../analytics/economics.ts'
 import type { Metrics } from '../../analytics/metrics.ts'
 import { pointsFor } from '../../analytics/points.ts'
 import { CHANNELS } from '../../gateway/contract/events.ts'
-import { ATTRIBUTIONS, type Attribution, DIMENSIONS, type Dimension } from '../../gateway/contract/figures.ts'
+import {
+  ATTRIBUTIONS,
+  type Attribution,
+  DIMENSIONS,
+  type Dimension,
+  type Variables,
+} from '../../gateway/contract/figures.ts'
 import type { Entry } from '../../gateway/contract/ledger.ts'
 import { economicFiguresOf, randomEconomics } from '../analytics/random-economics.ts'
 import type { Figure } from '../analytics/random-ledger.ts'
+import { FIRST_OF_DECEMBER, NOVEMBER, WORKED_EXAMPLE } from '../analytics/worked-example.ts'
 
 const JAKARTA = 'Asia/Jakarta'
 const SPAN = { from: '2026-03-01', to: '2026-04-30' }
@@ -115,6 +122,188 @@ export function testEconomics(openFresh: () => Promise<Metrics>, closeAll: () =>
       }),
       { numRuns: 15, interruptAfterTimeLimit: 30_000 },
     )
+  })
+
+  it('gives the figures of the worked example, and those before they were corrected', async () => {
+    const economics = await project(WORKED_EXAMPLE)
+    const november = { ...asked, ...NOVEMBER, by: [], compare: false }
+    const [{ variables } = { variables: null }] = (await economics.variables(november)).rows
+    expect(variables).toEqual({
+      total_event_spend: 50_000_000_00,
+      dealer_support_cost: 10_000_000_00,
+      baseline_dealer_cost: 20_000_000_00,
+      out_of_pocket_dealer_spend: 5_000_000_00,
+      average_cost_per_activity: { numerator: 65_000_000_00, denominator: 2, value: 32_500_000_00 },
+      average_cost_per_day: { numerator: 65_000_000_00, denominator: 4, value: 16_250_000_00 },
+      cost_per_lead: { numerator: 85_000_000_00, denominator: 4, value: 21_250_000_00 },
+      total_activity_volume: 2,
+      active_duration_days: { union: 4, sum: 5 },
+      verified_sell_through: { numerator: 1, denominator: 4, value: 0.25 },
+    })
+    const knownAt = Date.parse(FIRST_OF_DECEMBER)
+    const [then] = (await economics.variables({ ...november, knownAt })).rows
+    expect(then?.variables).toEqual({
+      ...variables,
+      total_event_spend: 60_000_000_00,
+      average_cost_per_activity: { numerator: 75_000_000_00, denominator: 2, value: 37_500_000_00 },
+      average_cost_per_day: { numerator: 75_000_000_00, denominator: 4, value: 18_750_000_00 },
+      cost_per_lead: { numerator: 95_000_000_00, denominator: 4, value: 23_750_000_00 },
+    })
+  })
+
+  it('compares a period with the one before, group by group, also where one of them has none', async () => {
+    const economics = await project(WORKED_EXAMPLE)
+    const spendOf = (variables: Variables | null | undefined) =>
+      variables && variables.total_event_spend / 100
+    const rowsOf = async (range: { from: string; to: string }, by: Dimension[]) => {
+      const { before, rows } = await economics.variables({ ...asked, ...range, by, compare: true })
+      return {
+        before,
+        rows: rows.map((row) => [...Object.values(row.by), spendOf(row.variables), spendOf(row.before)]),
+      }
+    }
+    expect(await rowsOf({ from: '2026-12-01', to: '2026-12-31' }, ['month', 'channel'])).toEqual({
+      before: NOVEMBER,
+      rows: [
+        ['2026-12', 'event', 0, 0],
+        ['2026-12', 'other', 0, 0],
+        ['2026-12', 'tiktok', 0, 50_000_000],
+      ],
+    })
+    expect((await rowsOf(NOVEMBER, [])).rows).toEqual([[50_000_000, null]])
+    expect((await rowsOf({ from: '2026-11-02', to: '2026-11-02' }, ['day'])).rows).toEqual([
+      ['2026-11-02', 0, 50_000_000],
+    ])
+  })
+
+  it('tells the cost per lead of each month, and of every day, undefined where no lead came', async () => {
+    const economics = await project(WORKED_EXAMPLE)
+    const { months, days } = await economics.costPerLead({ ...asked, from: '2026-10-31', to: '2026-11-05' })
+    const shown = ({ burn, leads, cost_per_lead }: (typeof days)[number] | (typeof months)[number]) => [
+      burn / 100,
+      leads,
+      cost_per_lead.value === null ? null : cost_per_lead.value / 100,
+    ]
+    expect(months.map((month) => [month.month, ...shown(month)])).toEqual([
+      ['2026-10', 0, 0, null],
+      ['2026-11', 70_000_000, 2, 35_000_000],
+    ])
+    expect(days.map((day) => [day.day, ...shown(day)])).toEqual([
+      ['2026-10-31', 0, 0, null],
+      ['2026-11-01', 70_000_000, 0, null],
+      ['2026-11-02', 0, 1, 0],
+      ['2026-11-03', 0, 0, null],
+      ['2026-11-04', 0, 0, null],
+      ['2026-11-05', 0, 1, 0],
+    ])
+  })
+
+  it('shows how spend flows to leads, claims and sales, and walk-ins past them', async () => {
+    const economics = await project(WORKED_EXAMPLE)
+    const { nodes, links } = await economics.flow({ ...asked, ...NOVEMBER })
+    expect(nodes.map(({ id, spend = null, count }) => [id, spend && spend / 100, count])).toEqual([
+      ['spend:tiktok', 50_000_000, 3],
+      ['spend:walk_in', 0, 0],
+      ['spend:event', 15_000_000, 1],
+      ['spend:other', 20_000_000, 0],
+      ['lead', null, 4],
+      ['claimed', null, 2],
+      ['open', null, 2],
+      ['sale', null, 3],
+    ])
+    expect(links.map(({ source, target, value }) => `${source} → ${target}: ${value}`)).toEqual([
+      'spend:tiktok → lead: 3',
+      'spend:event → lead: 1',
+      'spend:walk_in → sale: 2',
+      'lead → claimed: 2',
+      'lead → open: 2',
+      'claimed → sale: 1',
+    ])
+  })
+
+  it('lists closed days that were restated since, with what was, what is, and the entries between', async () => {
+    const economics = await project(WORKED_EXAMPLE)
+    const since = Date.parse(FIRST_OF_DECEMBER)
+    const { changes } = await economics.restated({ ...NOVEMBER, where: {}, since })
+    const entry = (at: number) => [WORKED_EXAMPLE.at(at)?.entry]
+    expect(
+      changes.map(({ day, what, currency, before, after, entries }) => [
+        day,
+        what,
+        currency,
+        before,
+        after,
+        entries,
+      ]),
+    ).toEqual([
+      ['2026-11-01', 'spend.amount_minor', 'IDR', 80_000_000_00, 70_000_000_00, entry(-3)],
+      ['2026-11-28', 'sales.count', 'IDR', 1, 0, entry(-2)],
+      ['2026-11-28', 'sales.price', 'IDR', 28_500_000, 0, entry(-2)],
+      ['2026-11-28', 'sales.verified', 'IDR', 1, 0, entry(-2)],
+      ['2026-11-30', 'sales.count', 'IDR', 0, 1, entry(-1)],
+      ['2026-11-30', 'sales.price', 'IDR', 0, 28_500_000, entry(-1)],
+      ['2026-11-30', 'sales.verified', 'IDR', 0, 1, entry(-1)],
+    ])
+    // 30 November ends at 17:00 UTC and is closed six hours later: until then it is not restated, it is not over.
+    const beforeItCloses = Date.parse('2026-11-30T22:59:59.999Z')
+    const days = async (at: number) =>
+      new Set((await economics.restated({ ...NOVEMBER, where: {}, since: at })).changes.map(({ day }) => day))
+    expect(await days(beforeItCloses)).toEqual(new Set(['2026-11-01', '2026-11-28']))
+    expect(await days(beforeItCloses + 1)).toEqual(new Set(['2026-11-01', '2026-11-28', '2026-11-30']))
+    expect(await days(Date.parse('2026-12-31T00:00:00Z'))).toEqual(new Set())
+  })
+
+  it('explains a figure by what was asked and the entries behind it', async () => {
+    const economics = await project(WORKED_EXAMPLE)
+    const where = { channel: ['event'] }
+    const { explain } = await economics.variables({
+      ...asked,
+      ...NOVEMBER,
+      where,
+      by: ['dealer'],
+      compare: false,
+      explain: true,
+      attribution: 'last_touch',
+    })
+    expect(explain?.questions).toContainEqual({
+      measurement: 'leads',
+      by: ['dealer'],
+      where: { last_channel: ['event'] },
+      ...NOVEMBER,
+    })
+    const idsOf = (type: string, of: (data: Record<string, unknown>) => boolean) =>
+      WORKED_EXAMPLE.filter((entry) => entry.type === type && of(entry.data)).map(({ entry }) => entry)
+    const isEvent = ({ now }: Record<string, unknown>) => (now as { channel: string }).channel === 'event'
+    expect(explain?.entries).toEqual({
+      spend: { entries: idsOf('spend.recorded', isEvent), is_complete: true },
+      activities: { entries: idsOf('activity.recorded', () => true), is_complete: true },
+      activity_days: { entries: idsOf('activity.recorded', () => true), is_complete: true },
+      leads: {
+        entries: [
+          ...idsOf('lead.duplicate', () => true),
+          ...idsOf('lead.created', ({ lead }) => lead === 'L3'),
+        ],
+        is_complete: true,
+      },
+    })
+  })
+
+  it('counts money of one currency, and names the others', async () => {
+    const [first] = WORKED_EXAMPLE as [Entry]
+    const dollars = {
+      ...first,
+      data: { ...first.data, now: { ...(first.data.now as object), currency: 'USD' } },
+    }
+    const economics = await project([dollars, ...WORKED_EXAMPLE.slice(1, 2)])
+    const of = (currency: string) =>
+      economics.variables({ ...asked, ...NOVEMBER, by: [], compare: false, currency })
+    const rupiah = await of('IDR')
+    expect([rupiah.other_currencies, rupiah.rows[0]?.variables.total_event_spend]).toEqual([['USD'], 0])
+    const other = await of('USD')
+    expect([other.other_currencies, other.rows[0]?.variables.total_event_spend]).toEqual([
+      ['IDR'],
+      60_000_000_00,
+    ])
   })
 }
 
