@@ -157,7 +157,7 @@ describe('the auditor is seen to notice', () => {
     {
       fault: 'a lead whose document is not written',
       breaks: 'state',
-      wiring: withoutSets(/\}lead:.*"state":"EXPIRED"/),
+      wiring: withoutSets(/\}lead:.*"state":"CLAIMED"/),
     },
     { fault: 'wins that nobody counts', breaks: 'quota', wiring: withoutSets(/\}won:/) },
     {
