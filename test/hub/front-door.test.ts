@@ -22,6 +22,7 @@ it('has every command of the contract that this hub can do', () => {
     'demo',
     'device add',
     'doctor',
+    'export feishu',
     'import',
     'ledger export',
     'ledger tail',

@@ -24,7 +24,8 @@ import {
 } from '../../contract/figures.ts'
 import { allow, BEARER, dealerAskedFor, READERS } from '../access.ts'
 import { csvOf } from '../downloads.ts'
-import { invalidParameter, problems, unavailable } from '../problem.ts'
+import { askFigures } from '../metrics-guard.ts'
+import { invalidParameter, problems } from '../problem.ts'
 import type { App, ReadStore } from '../services.ts'
 
 const DAY_MS = 86_400_000
@@ -127,7 +128,9 @@ export function analyticsRoutes(app: App, store: ReadStore, economics: Economics
       const repeated = by.find((name, i) => by.indexOf(name) !== i)
       if (repeated !== undefined) throw invalidParameter('by', 'each dimension once', by.join(','))
       const asked = { ...askedOf(request, rest, by.includes('day') ? DAYS_BY_DAY_MAX : DAYS_MAX), by }
-      const answer = await ask(() => economics.variables({ ...asked, compare: compare === 'previous' }))
+      const answer = await askFigures(() =>
+        economics.variables({ ...asked, compare: compare === 'previous' }),
+      )
       if (!wantsCsv(request)) return answer
       const rows = answer.rows.map((row) => [
         ...by.map((name) => row.by[name] ?? ''),
@@ -152,7 +155,7 @@ export function analyticsRoutes(app: App, store: ReadStore, economics: Economics
     },
     async (request, reply) => {
       const asked = askedOf(request, request.query, DAYS_BY_DAY_MAX)
-      const answer = await ask(() => economics.costPerLead(asked))
+      const answer = await askFigures(() => economics.costPerLead(asked))
       if (!wantsCsv(request)) return answer
       const rows = [
         ...answer.months.map(({ month, ...figures }) => ['month', month, ...cellsOf(figures)]),
@@ -178,7 +181,7 @@ export function analyticsRoutes(app: App, store: ReadStore, economics: Economics
     },
     async (request, reply) => {
       const asked = askedOf(request, request.query, DAYS_MAX)
-      const answer = await ask(() => economics.channels(asked))
+      const answer = await askFigures(() => economics.channels(asked))
       if (!wantsCsv(request)) return answer
       const rows = [...answer.channels, { channel: 'total', figures: answer.total }].map(
         ({ channel, figures }) => [channel, ...cellsOf(figures)],
@@ -201,7 +204,7 @@ export function analyticsRoutes(app: App, store: ReadStore, economics: Economics
       onRequest,
     },
     async (request, reply) => {
-      const answer = await ask(() => economics.flow(askedOf(request, request.query, DAYS_MAX)))
+      const answer = await askFigures(() => economics.flow(askedOf(request, request.query, DAYS_MAX)))
       if (!wantsCsv(request)) return answer
       const columns = [column('source', 'text'), column('target', 'text'), column('value', 'count')]
       const rows = answer.links.map(({ source, target, value }) => [source, target, value])
@@ -226,7 +229,7 @@ export function analyticsRoutes(app: App, store: ReadStore, economics: Economics
       const { from, to, since, ...rest } = request.query
       checkPeriod(from, to, DAYS_BY_DAY_MAX)
       const where = filtersOf(request, rest)
-      return ask(() => economics.restated({ from, to, where, since: Date.parse(since) }))
+      return askFigures(() => economics.restated({ from, to, where, since: Date.parse(since) }))
     },
   )
 }
@@ -263,17 +266,6 @@ function filtersOf(
   const dealers = asked.map((one) => dealerAskedFor(request, one)).filter((one) => one !== null)
   const given = Object.entries(others).filter(([, found]) => found?.length)
   return { ...Object.fromEntries(given), ...(dealers.length > 0 && { dealer: dealers }) }
-}
-
-/** The metrics may be away, and a sum may be too large to be exact. */
-async function ask<Answer>(figures: () => Promise<Answer>): Promise<Answer> {
-  try {
-    return await figures()
-  } catch (cause) {
-    if (cause instanceof RangeError)
-      throw invalidParameter('from', 'a period whose sums are exact', cause.message)
-    throw unavailable('The metrics are away; try again. Nothing that is to be counted is lost', cause)
-  }
 }
 
 // — CSV —

@@ -14,6 +14,7 @@ import {
 } from '../../contract/export-table.ts'
 import { allow, BEARER } from '../access.ts'
 import { csvOf, jsonOf, xlsxOf } from '../downloads.ts'
+import { askFigures } from '../metrics-guard.ts'
 import { invalidParameter, problems } from '../problem.ts'
 import type { App, ReadStore } from '../services.ts'
 
@@ -77,7 +78,8 @@ export function exportsRoutes(app: App, store: ReadStore, source: ExportSource):
         tags: ['economics'],
         summary: 'Every column that a table may have',
         security: BEARER,
-        response: { 200: z.object({ columns: z.array(column) }), ...problems(401, 403) },
+        querystring: z.strictObject({}),
+        response: { 200: z.object({ columns: z.array(column) }), ...problems(400, 401, 403) },
       },
       onRequest,
     },
@@ -135,7 +137,7 @@ async function readTable(source: ExportSource, { from, to, by, fields }: Query):
   if (strays.length > 0)
     throw invalidParameter('fields', 'only dimensions that by names too', strays.join(', '))
 
-  const table = await source.read({ from, to, by: groups })
+  const table = await askFigures(() => source.read({ from, to, by: groups }))
   if (table.rows.length > EXPORT_ROWS_MAX) {
     throw invalidParameter(
       'by',

@@ -129,6 +129,22 @@ describe('what makes no table is refused, by field', () => {
   })
 })
 
+it('while the metrics are away it is told so, in every form', async () => {
+  const away: ExportSource = {
+    columns: COLUMNS,
+    read: async () => {
+      throw new Error('connect ECONNREFUSED 127.0.0.1:8086')
+    },
+  }
+  await using other = openHttpHub(store, { exports: away })
+  for (const form of ['table', 'table.csv', 'table.xlsx']) {
+    const response = await other.get(`/api/v1/exports/${form}?${NOVEMBER}`)
+    expect(response.statusCode).toBe(503)
+    expect(response.headers['content-disposition']).toBeUndefined()
+    expect(response.json().detail).toMatch(/^The metrics are away/)
+  }
+})
+
 describe('who may have it', () => {
   it.each([
     ['admin', 200],
