@@ -50,7 +50,7 @@ export function pointsFor(entry: Entry): Point[] {
 const MAKERS: Readonly<Record<string, ((entry: Entry<never>) => Point[]) | undefined>> = {
   'sale.registered': (entry: Entry<never>) => [registeredSale(entry, entry.data)],
   'sale.rejected': (entry: Entry<never>) => [rejectedSale(entry, entry.data)],
-  'sale.voided': (entry: Entry<never>) => voidedSale(entry, entry.data),
+  'sale.voided': (entry: Entry<never>) => [voidedSale(entry, entry.data)],
   'spend.recorded': spendPoints,
   'activity.recorded': activityPoints,
   'lead.created': createdPoints,
@@ -63,6 +63,7 @@ const MAKERS: Readonly<Record<string, ((entry: Entry<never>) => Point[]) | undef
   'lead.lost': outcomePoints,
   'lead.expired': outcomePoints,
   'lead.sold': (entry: Entry<never>) => soldPoints(entry, entry.data, 1),
+  'lead.unsold': (entry: Entry<never>) => soldPoints(entry, entry.data, -1),
   'alert.raised': (entry: Entry<never>) => [alert(entry, entry.data)],
   'message.quarantined': (entry: Entry<never>) => [quarantined(entry, entry.data)],
   'vehicle.status': (entry: Entry<never>) => [vehicleStatus(entry, entry.data)],
@@ -111,30 +112,27 @@ function rejectedSale(entry: Entry, sale: SaleEntry): Point {
   })
 }
 
-/** Takes back what the sale has added, and what it added to its lead. */
-function voidedSale(entry: Entry, voided: EconomicsEntry<'sale.voided'>): Point[] {
-  const { dealer, region, channel, model, price, currency, verified, serial, flags = [], sold } = voided
+/** Takes back what the sale has added; what it added to its lead, `lead.unsold` does. */
+function voidedSale(entry: Entry, voided: EconomicsEntry<'sale.voided'>): Point {
+  const { dealer, region, channel, model, price, currency, verified, serial, flags = [] } = voided
   const flagged = (flag: SaleFlag) => (flags.includes(flag) ? -1 : 0)
-  return [
-    restating('sales', entry, soldAtMs(entry, voided), {
-      dealer: tag(dealer),
-      region: tag(region),
-      channel: oneOf(CHANNELS, channel),
-      model: tag(model),
-      outcome: 'registered',
-      reason: flags.includes('diversion') ? 'wrong_dealer' : NONE,
-      currency: tag(currency),
-      count: -1,
-      price: -(whole(price) ?? 0),
-      verified: verified === true ? -1 : 0,
-      diversion: flagged('diversion'),
-      model_mismatch: flagged('model_mismatch'),
-      below_map: flagged('below_map'),
-      entry: entry.entry,
-      serial: text(serial),
-    }),
-    ...(sold ? soldPoints(entry, sold, -1) : []),
-  ]
+  return restating('sales', entry, soldAtMs(entry, voided), {
+    dealer: tag(dealer),
+    region: tag(region),
+    channel: oneOf(CHANNELS, channel),
+    model: tag(model),
+    outcome: 'registered',
+    reason: flags.includes('diversion') ? 'wrong_dealer' : NONE,
+    currency: tag(currency),
+    count: -1,
+    price: -(whole(price) ?? 0),
+    verified: verified === true ? -1 : 0,
+    diversion: flagged('diversion'),
+    model_mismatch: flagged('model_mismatch'),
+    below_map: flagged('below_map'),
+    entry: entry.entry,
+    serial: text(serial),
+  })
 }
 
 function alert(entry: Entry, { dealer, tier, cause, serial, device }: AlertEntry): Point {

@@ -106,6 +106,8 @@ function describe(step: Step, directory: Directory): string {
       const { serial, sale } = of('lead.sold')
       return `vehicle ${serial} sold by ${step.dealer_name ?? step.dealer}, entry ${sale}`
     }
+    case 'lead.unsold':
+      return `that sale is void: entry ${of('lead.unsold').sale}`
     case 'alert.raised':
       return `alert ${step.data.tier} ${step.data.cause}`
     default:

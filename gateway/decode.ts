@@ -7,7 +7,7 @@ import { type DeviceName, parseDeviceTopic } from './contract/topics.ts'
 import type { People } from './customers.ts'
 import { decodeDevice } from './decode/device.ts'
 import { fieldError } from './decode/fields.ts'
-import { decodeInternal, type Sold, type TimerDue, type VoidSale } from './decode/internal.ts'
+import { decodeInternal, type Sold, type TimerDue, type Unsold, type VoidSale } from './decode/internal.ts'
 import {
   type DecodedJobStatus,
   type DecodedMessage,
@@ -32,6 +32,7 @@ export type Decoded =
   | DecodedSubmission
   | TimerDue
   | Sold
+  | Unsold
   | VoidSale
   | DecodedReport
   | Undecodable

@@ -9,7 +9,7 @@
 import { hash } from 'node:crypto'
 import type { MessageContent, Recipient, Referral } from './contract/bridge.ts'
 import type { Channel } from './contract/events.ts'
-import type { LeadState } from './contract/leads.ts'
+import type { LeadEntry, LeadState } from './contract/leads.ts'
 import type { Conversation } from './screening/conversation.ts'
 import { type Key, keyFor, keyIn, type Shard, shardOf } from './store/keys.ts'
 
@@ -129,6 +129,10 @@ export interface LeadDoc {
   claims: Claim[]
   /** Serial of the vehicle the customer bought. */
   serial: string | null
+  /** What the ledger says of that sale. */
+  sold?: LeadEntry<'lead.sold'>
+  /** Entries of sales that were this lead's until they were voided. */
+  voided?: string[]
   contacted_at: string | null
 }
 

@@ -10,7 +10,6 @@
  */
 import { z } from 'zod'
 import { CHANNELS } from './events.ts'
-import { leadEntries } from './leads.ts'
 
 export const SPEND_KINDS = ['corporate', 'subsidy', 'baseline', 'out_of_pocket'] as const
 /**
@@ -155,10 +154,6 @@ export const economicsEntries = {
       verified: z.boolean(),
       flags: z.array(z.string()).optional().describe('Of the sale'),
       lead: z.string().nullable(),
-      sold: leadEntries['lead.sold']
-        .nullable()
-        .optional()
-        .describe('What the ledger said when this sale was given to a lead: taken back with it'),
       reason: z.string(),
     })
     .describe(

@@ -83,6 +83,20 @@ export type SoldFacts = z.infer<typeof soldFacts>
 
 const skipped = z.array(z.object({ dealer, distance_km: z.number(), reason: z.enum(SKIP_REASONS) }))
 
+/** A registered sale belongs to a lead. */
+const sold = z.object({
+  lead,
+  customer: z.string(),
+  serial: z.string(),
+  dealer,
+  sale: z.string().describe('Entry of the sale'),
+  matched_by: z.enum(['lead_id', 'customer', 'serial']),
+  holder: dealer.nullable().optional().describe('Who holds the lead; null: nobody'),
+  last_channel: channel.optional().describe('Last touch before the sale'),
+  facts: soldFacts.optional(),
+  origin,
+})
+
 /** The data of each type of entry. */
 export const leadEntries = {
   'lead.created': z.object({
@@ -158,18 +172,8 @@ export const leadEntries = {
     origin,
   }),
   'lead.expired': z.object({ lead, customer: z.string(), rings: z.number().int(), skipped, origin }),
-  'lead.sold': z.object({
-    lead,
-    customer: z.string(),
-    serial: z.string(),
-    dealer,
-    sale: z.string().describe('Entry of the sale'),
-    matched_by: z.enum(['lead_id', 'customer', 'serial']),
-    holder: dealer.nullable().optional().describe('Who holds the lead; null: nobody'),
-    last_channel: channel.optional().describe('Last touch before the sale'),
-    facts: soldFacts.optional(),
-    origin,
-  }),
+  'lead.sold': sold,
+  'lead.unsold': sold.describe('That sale is void; what was said of it is repeated'),
   'rep.checked_in': z.object({ rep, dealer, event_id }),
   'rep.checked_out': z.object({ rep, dealer, event_id }),
   'customer.message': z.object({

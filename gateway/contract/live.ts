@@ -129,6 +129,7 @@ export const liveLead = z
     liveLeadOf('lead.released'),
     liveLeadOf('lead.expired'),
     liveLeadOf('lead.sold'),
+    liveLeadOf('lead.unsold'),
   ])
   .describe('A step of a lead’s race')
 export const liveSale = live(['sale.registered', 'sale.rejected'], saleData).describe('A sale was decided')

@@ -5,7 +5,7 @@
  *   portal topic   hub/v1/portal/{dealer}/{spend|activity|lead}
  *   bridge topic   hub/v1/bridge/{bridge}/{inbound|outbound|status}
  *   live topic     hub/v1/live/{leads|sales|alerts|devices}
- *   internal       hub/v1/internal/{timer|sold|void}: what the hub tells itself; nobody else may publish there
+ *   internal       hub/v1/internal/{timer|sold|unsold|void}: what the hub tells itself; nobody else may publish there
  *
  * `portal`, `bridge`, `live`, `internal` and `hq` (the head office's portal) are therefore reserved: no dealer may bear these names.
  */
@@ -51,7 +51,7 @@ export const deviceTopic = (name: DeviceName, kind: DeviceUplink | DeviceDownlin
 export const portalTopic = (dealer: string, kind: (typeof PORTAL_KINDS)[number]): string =>
   `${ROOT}/portal/${dealer}/${kind}`
 
-export const INTERNAL_KINDS = ['timer', 'sold', 'void'] as const
+export const INTERNAL_KINDS = ['timer', 'sold', 'unsold', 'void'] as const
 export const internalTopic = (kind: (typeof INTERNAL_KINDS)[number]): string => `${ROOT}/internal/${kind}`
 
 export const liveTopic = (feed: LiveFeed): string => `${ROOT}/live/${feed}`

@@ -10,6 +10,7 @@ import { submissionDecider } from './submission.ts'
 import { healthDecider, statusDecider } from './telemetry.ts'
 import { timerDecider } from './timer.ts'
 import { undecodableDecider } from './undecodable.ts'
+import { unsoldDecider } from './unsold.ts'
 import { voidSaleDecider } from './void-sale.ts'
 
 const deciders: { [Kind in Decoded['kind']]: Decider<Extract<Decoded, { kind: Kind }>> } = {
@@ -20,6 +21,7 @@ const deciders: { [Kind in Decoded['kind']]: Decider<Extract<Decoded, { kind: Ki
   submission: submissionDecider,
   timer: timerDecider,
   sold: soldDecider,
+  unsold: unsoldDecider,
   job_status: jobStatusDecider,
   report: reportDecider,
   void_sale: voidSaleDecider,

@@ -27,14 +27,22 @@ export interface Sold extends z.infer<typeof sold> {
   readonly kind: 'sold'
 }
 
+const unsold = sold.pick({ sale: true, lead_id: true, customer: true })
+export interface Unsold extends z.infer<typeof unsold> {
+  readonly kind: 'unsold'
+}
+
 export interface VoidSale {
   readonly kind: 'void_sale'
   readonly facts: EconomicsEntry<'sale.voided'>
 }
 
-const SCHEMAS: Readonly<Record<string, { kind: 'timer' | 'sold' | 'void_sale'; schema: z.ZodType }>> = {
+const SCHEMAS: Readonly<
+  Record<string, { kind: 'timer' | 'sold' | 'unsold' | 'void_sale'; schema: z.ZodType }>
+> = {
   [internalTopic('timer')]: { kind: 'timer', schema: timer },
   [internalTopic('sold')]: { kind: 'sold', schema: sold },
+  [internalTopic('unsold')]: { kind: 'unsold', schema: unsold },
   [internalTopic('void')]: {
     kind: 'void_sale',
     schema: z.object({ facts: economicsEntries['sale.voided'] }),
@@ -49,7 +57,8 @@ export function decodeInternal(inbound: Inbound): Decoded | null {
   const parsed = parseJson(inbound.payload, BYTES_MAX)
   if (parsed.error !== null) return undecodable(inbound, [parsed.error])
   const result = found.schema.safeParse(parsed.value)
-  if (result.success) return { kind: found.kind, ...(result.data as object) } as TimerDue | Sold | VoidSale
+  if (result.success)
+    return { kind: found.kind, ...(result.data as object) } as TimerDue | Sold | Unsold | VoidSale
   return undecodable(
     inbound,
     result.error.issues.map((issue) => explain(issue, parsed.value)),
@@ -57,7 +66,7 @@ export function decodeInternal(inbound: Inbound): Decoded | null {
 }
 
 /** What the hub tells itself, as a message like any other. */
-export const internalMessage = (kind: 'timer' | 'sold' | 'void', body: object): Inbound => ({
+export const internalMessage = (kind: 'timer' | 'sold' | 'unsold' | 'void', body: object): Inbound => ({
   topic: internalTopic(kind),
   sender: 'hub',
   payload: Buffer.from(JSON.stringify(body)),

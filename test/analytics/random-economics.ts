@@ -82,7 +82,7 @@ interface Lead {
   isSold: boolean
 }
 
-/** Entries as the deciders write them: `before` is what stood, `origin` is repeated, a void repeats its sale. */
+/** Entries as the deciders write them: `before` is what stood, `origin` is repeated, a void repeats its sale, `lead.unsold` what was sold. */
 export const randomEconomics: fc.Arbitrary<Entry[]> = fc
   .array(fc.tuple(happening, fc.integer({ min: 0, max: LANES - 1 }), pick(0, 0, 1, 3_600_000, 30_000_000)), {
     maxLength: 50,
@@ -149,12 +149,12 @@ export const randomEconomics: fc.Arbitrary<Entry[]> = fc
       } else if (step.do === 'void') {
         const [voided] = sales.splice(-(step as { id: number }).id, 1)
         if (voided !== undefined) {
-          commit(lane, 'sale.voided', {
-            ...voided.data,
-            sale: voided.entry,
-            sold: voided.sold,
-            reason: 'returned',
-          })
+          commit(lane, 'sale.voided', { ...voided.data, sale: voided.entry, reason: 'returned' })
+          if (voided.sold !== null) {
+            commit(lane, 'lead.unsold', voided.sold)
+            const lead = leads.find(({ lead }) => lead === voided.sold?.lead)
+            if (lead !== undefined) lead.isSold = false
+          }
         }
       } else {
         const { do: what, id, dealer } = step as { do: string; id: number; dealer: string }
@@ -204,10 +204,8 @@ export function economicFiguresOf(entries: readonly Entry[], timezone: string): 
     if (type === 'spend.recorded') reports.set(data.spend as string, data.now as Data | null)
     if (type === 'activity.recorded') reports.set(data.activity as string, data.now as Data | null)
     if (type === 'sale.registered') sales.set(entry, data)
-    if (type === 'sale.voided') {
-      sales.delete(data.sale as string)
-      for (const one of leads.values()) if (one.sold?.sale === data.sale) one.sold = null
-    }
+    if (type === 'sale.voided') sales.delete(data.sale as string)
+    if (type === 'lead.unsold' && lead !== undefined) lead.sold = null
     if (type === 'lead.created')
       leads.set(data.lead as string, {
         origin: data.origin as Data,

@@ -154,7 +154,6 @@ export const WORKED_EXAMPLE: readonly Entry[] = [
     ...returned.data,
     sale: returned.entry,
     lead: null,
-    sold: null,
     reason: 'returned',
   }),
   committed(

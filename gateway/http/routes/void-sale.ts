@@ -44,7 +44,7 @@ export function voidSaleRoutes(app: App, store: ReadStore, { accept }: Pick<Http
 }
 
 function factsOf(sale: string, said: SaleEntry, reason: string): EconomicsEntry<'sale.voided'> {
-  const { serial, dealer, region, channel, model, price, currency, sold_at, verified, lead_id } =
+  const { serial, dealer, region, channel, model, price, currency, sold_at, verified, flags, lead_id } =
     said as Required<SaleEntry>
   return {
     sale,
@@ -57,6 +57,7 @@ function factsOf(sale: string, said: SaleEntry, reason: string): EconomicsEntry<
     currency,
     sold_at,
     verified,
+    flags,
     lead: lead_id ?? null,
     reason,
   }

@@ -13,6 +13,47 @@ const facts = {
   region: 'Jawa Barat',
 }
 
+describe('a sale that was a lead’s and is void', () => {
+  const sold = { kind: 'sold', sale: '17', serial: 'S1', dealer: 'd1', facts } as const
+  const CUSTOMER = 'cus_6281300000001'
+
+  it.each([
+    ['when the terminal named the lead', { named: true }],
+    ['when the buyer is known, and has a newer lead since', { named: false }],
+  ])('is taken back with what was said of it, %s', (_, { named }) => {
+    const world = raceWorld()
+    const lead = world.lead()
+    const whose = { lead_id: named ? lead : null, customer: named ? null : CUSTOMER }
+    const [told] = world.take({ ...sold, ...whose })
+    world.pass(8 * 24 * 60 * MINUTE)
+    world.lead('form-2')
+    const [unsold] = world.take({ kind: 'unsold', sale: '17', ...whose })
+    expect(unsold).toEqual({ type: 'lead.unsold', data: told?.data })
+    expect(world.doc(lead)).toMatchObject({ serial: null, voided: ['17'] })
+    expect(world.doc(lead).sold).toBeUndefined()
+  })
+
+  it('is not given to it again, whatever is told once more; another one is', () => {
+    const world = raceWorld()
+    const whose = { lead_id: world.lead(), customer: null }
+    world.take({ ...sold, ...whose })
+    const voided = { kind: 'unsold', sale: '17', ...whose } as const
+    expect(world.take(voided)).toHaveLength(1)
+    expect(world.take(voided)).toEqual([])
+    expect(world.take({ ...sold, ...whose })).toEqual([])
+    expect(world.take({ ...sold, ...whose, sale: '33', serial: 'S2' })).toMatchObject([{ type: 'lead.sold' }])
+    expect(world.take(voided)).toEqual([])
+  })
+
+  it('changes nothing where no lead had it', () => {
+    const world = raceWorld()
+    const whose = { lead_id: world.lead(), customer: null }
+    expect(world.take({ kind: 'unsold', sale: '17', ...whose })).toEqual([])
+    expect(world.take({ kind: 'unsold', sale: '17', lead_id: null, customer: CUSTOMER })).toEqual([])
+    expect(world.take({ kind: 'unsold', sale: '17', lead_id: null, customer: null })).toEqual([])
+  })
+})
+
 describe('where a lead came from', () => {
   it('is repeated by every entry that changes a figure of it, as it was when the lead came', () => {
     const dealers = [dealer(1, { region: 'Jawa Barat' }), dealer(2, { region: 'Banten' }), dealer(3)]

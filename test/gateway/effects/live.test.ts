@@ -244,6 +244,14 @@ function testLive(open: () => Promise<Store>): void {
         sale: '4711',
         matched_by: 'customer',
       },
+      'lead.unsold': {
+        lead,
+        customer: 'cus_secret',
+        serial: 'SER001',
+        dealer: 'D001',
+        sale: '4711',
+        matched_by: 'customer',
+      },
     }
     const unseen = {
       'lead.claim_repeated': { ...whose, round: 1 },
