@@ -2,7 +2,7 @@
 import { once } from 'node:events'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
-import { startMetaCloud } from '../../simulator/whatsapp/meta-cloud.ts'
+import { type ReceivedMessage, startMetaCloud } from '../../simulator/whatsapp/meta-cloud.ts'
 import { type DeviceCredentials, provision, Terminal } from '../support/devices.ts'
 import { startHub } from '../support/hub-process.ts'
 import { saleSource } from '../support/sales.ts'
@@ -48,7 +48,8 @@ describe('a bridge in a process of its own', () => {
 
     await hub.kill()
     await until('the bridge knows', async () => (await fetch(`${bridge.httpUrl}/readyz`)).status === 503)
-    cloud.say(rina, 'Saya setuju')
+    const [consent] = cloud.received(rina)
+    cloud.tap(rina, consent as ReceivedMessage, consent?.choices[0]?.id as string)
     await hub.restart()
     await heard(2)
     const ledger = await hub.run('ledger', 'export')
