@@ -122,7 +122,7 @@ export interface LeadDoc {
   initiative: string | null
   /** Hub clock, ISO 8601. */
   created_at: string
-  /** Store clock, ISO 8601: when the first offer of the current round was committed; null until it is written again. */
+  /** Store clock, ISO 8601: when the newest ring was offered; null until it is written again. */
   offered_at: string | null
   offers: Offer[]
   /** By round. */

@@ -96,7 +96,10 @@ describe('a lead is offered to the three nearest able dealers', () => {
   })
 
   it('and waits for the one after it when the first that opens has nobody on shift', () => {
-    const dealers = [dealer(1, { opens: '14:00', closes: '22:00' }), dealer(2, { opens: '16:00', closes: '22:00' })]
+    const dealers = [
+      dealer(1, { opens: '14:00', closes: '22:00' }),
+      dealer(2, { opens: '16:00', closes: '22:00' }),
+    ]
     const world = raceWorld({ dealers, reps: [rep(2)] })
     const lead = world.lead()
     world.pass(2 * HOUR)
