@@ -129,6 +129,13 @@ export const WORKED_EXAMPLE: readonly Entry[] = [
       origin: originOf(lead),
     })
   }),
+  ...(['contacted', 'won'] as const).map((stage) =>
+    committed('2026-11-04T03:00:00.000Z', `lead.${stage}`, {
+      lead: 'L1',
+      dealer: 'D001',
+      origin: originOf('L1'),
+    }),
+  ),
   toLead,
   committed('2026-11-12T04:00:02.000Z', 'lead.sold', {
     lead: 'L1',
