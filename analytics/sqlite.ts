@@ -52,7 +52,8 @@ export async function openSqliteMetrics({ dataDir, timezone }: SqliteMetricsOpti
       checkQuestion(question)
       // What is no range of days is refused here, not by the thread.
       spansOf(question, timezone)
-      return answer(question, await run('totals', { question } satisfies TotalsRequest))
+      const groups: string = await run('totals', { question } satisfies TotalsRequest)
+      return answer(question, JSON.parse(groups))
     },
     async entriesBehind(question, limit) {
       checkQuestion(question)

@@ -8,6 +8,7 @@
  *   throughput.ts   as fast as it goes       paced.ts     how long a terminal waits
  *   soak.ts         memory over time         idle.ts      memory per connection
  *   taps.ts         from a tap to its verdict  webhooks.ts  from a webhook to its 200
+ *   variables.ts    how long the tables of the unit economics take
  *   micro.ts        parts by themselves      profile.ts   where the time goes
  */
 import { writeFileSync } from 'node:fs'
@@ -21,6 +22,7 @@ import { measureSoak, soakMarkdown } from './soak.ts'
 import { measureTaps, tapsMarkdown } from './taps.ts'
 import { isHub, TARGET_NAMES } from './targets.ts'
 import { measureThroughput, throughputMarkdown } from './throughput.ts'
+import { measureVariables, VARIABLES_ENTRIES, variablesMarkdown } from './variables.ts'
 import { measureWebhooks, webhooksMarkdown } from './webhooks.ts'
 
 // So that what was started is stopped and its folders are removed, as on every exit.
@@ -29,8 +31,17 @@ process.once('SIGTERM', () => process.exit(143))
 
 const options = parseOptions()
 const { quick, soak, idle, cpuProf, appendfsync } = options
-const { taps } = options
-const isAnyNamed = [options.throughput, options.paced, options.micro, taps, soak, idle, cpuProf].some(Boolean)
+const { taps, variables } = options
+const isAnyNamed = [
+  options.throughput,
+  options.paced,
+  options.micro,
+  taps,
+  soak,
+  idle,
+  cpuProf,
+  variables,
+].some(Boolean)
 const { throughput, paced, micro } = isAnyNamed ? options : { throughput: true, paced: true, micro: true }
 
 const isWanted = (name: string) => options.reference === true || !name.endsWith('-reference')
@@ -70,6 +81,10 @@ if (micro) report('micro', await measureMicro(common), microMarkdown)
 if (taps) {
   report('taps', await measureTaps(common), tapsMarkdown)
   report('webhooks', await measureWebhooks(common), webhooksMarkdown)
+}
+if (variables) {
+  const entries = variables === true ? VARIABLES_ENTRIES : variables
+  report('variables', await measureVariables({ entries, progress }), variablesMarkdown)
 }
 if (soak) {
   const load = { durationMs: soak * 1000, ratePerSecond: options.soakRate, targets: plainHubs }

@@ -12,6 +12,8 @@ export interface Options {
   readonly soak?: number
   readonly idle?: number
   readonly cpuProf?: true
+  /** Entries of the ledger. */
+  readonly variables?: number | true
 
   readonly quick?: true
   readonly targets?: readonly TargetName[]
@@ -34,6 +36,7 @@ Examples:
   npm run bench -- --idle 10000                          memory of ten thousand connections
   npm run bench -- --cpu-prof --targets hub-redis        where the time goes
   npm run bench -- --throughput --targets bare,hub-sqlite --repetitions 5 --json results.json
+  npm run bench -- --variables 1000000                   two years of figures, of a million entries
   taskset -c 0,1 npm run bench                           on two cores of a larger machine
   npm run --silent bench -- --throughput --paced --micro --soak 600 --idle 10000 --reference > docs/bench.md
                                                          all of it, kept: an hour and a half
@@ -51,6 +54,11 @@ export function parseOptions(): Options {
     .option('--soak <seconds>', 'memory over time', positive)
     .option('--idle <devices>', 'memory per connection', positive)
     .option('--cpu-prof', 'where the time goes: functions by thread, Redis commands')
+    .option(
+      '--variables [entries]',
+      'tables of the unit economics, and the rebuild of their metrics',
+      positive,
+    )
     .option('--quick', 'one short repetition of each')
     .option('--targets <names>', `some of ${TARGET_NAMES.join(', ')}`, targetNames)
     .option('--reference', 'also hubs with dealers, prices and a registration ledger imported')
