@@ -38,7 +38,7 @@ import {
 import { bind, contactFrom, saidDoc } from './said.ts'
 
 /** Leads remembered of a customer. */
-const LEADS_KEPT = 10
+export const LEADS_KEPT = 10
 /** How long an answer of the bot is worth sending. */
 const ANSWER_MS = 3_600_000
 

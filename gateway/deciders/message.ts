@@ -9,20 +9,13 @@
 import type { DecodedMessage } from '../decode/people.ts'
 import type { Directory } from '../directory.ts'
 import type { RepRow } from '../documents.ts'
-import {
-  type IdentityDoc,
-  identityKey,
-  isLeadId,
-  leadEntriesIndex,
-  saidKey,
-  shardOfLead,
-} from '../race-documents.ts'
+import { type IdentityDoc, identityKey, leadEntriesIndex, saidKey, shardOfLead } from '../race-documents.ts'
 import { type Key, shardOfKey } from '../store/keys.ts'
 import { ENTRY_ID } from '../store/store.ts'
 import { customerNeeds, decideCustomer } from './customer.ts'
 import { type Decider, type Decision, type Docs, type Keys, type Moment, NOTHING } from './decision.ts'
 import { answerTo, entryOf, jobWrites } from './lead.ts'
-import { ACTIONS, customerText, type Outcome } from './race-texts.ts'
+import { customerText, type Outcome, readChoice } from './race-texts.ts'
 import { decideRep, repNeeds } from './rep.ts'
 import { bind, contactFrom, saidDoc } from './said.ts'
 
@@ -64,10 +57,9 @@ function repOf({ handles }: DecodedMessage, docs: Docs<string>, directory: Direc
 
 /** A tap on a button that only reps get, and where its lock stands. */
 function forwardedTap({ bridge, message }: DecodedMessage) {
-  const [verb = '', lead = ''] = (message.choice?.id ?? '').split(':')
-  const isOfRace = verb === 'claim' || (ACTIONS as readonly string[]).includes(verb)
-  if (!isOfRace || !isLeadId(lead)) return null
-  const action = verb as 'claim' | Outcome
+  const tapped = readChoice(message.choice?.id ?? '')
+  if (tapped === null) return null
+  const { kind: action, lead } = tapped
   return { lead, action, said: saidKey(shardOfLead(lead), bridge, message.event_id) }
 }
 

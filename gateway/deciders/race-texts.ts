@@ -2,7 +2,7 @@
 import { MESSAGE_LIMITS, type MessageContent } from '../contract/bridge.ts'
 import type { TapRefusal } from '../contract/leads.ts'
 import type { Language } from '../documents.ts'
-import type { LeadDoc, PersonDoc } from '../race-documents.ts'
+import { isLeadId, type LeadDoc, type PersonDoc } from '../race-documents.ts'
 import { TEXTS } from '../screening/texts.ts'
 
 /** Names of the templates to be registered with WhatsApp; `docs/whatsapp.md` has their texts. */
@@ -14,6 +14,14 @@ export type Outcome = (typeof ACTIONS)[number]
 /** Ids of buttons; what a tap brings back. */
 export const claimChoice = (lead: string, round: number): string => `claim:${lead}:${round}`
 export const outcomeChoice = (outcome: Outcome, lead: string): string => `${outcome}:${lead}`
+
+export const isOutcome = (word: string): word is Outcome => (ACTIONS as readonly string[]).includes(word)
+
+/** What such an id means; null: it is none of the race. */
+export function readChoice(id: string): { readonly kind: 'claim' | Outcome; readonly lead: string } | null {
+  const [verb = '', lead = ''] = id.split(':')
+  return isLeadId(lead) && (verb === 'claim' || isOutcome(verb)) ? { kind: verb, lead } : null
+}
 
 const text = (body: string): MessageContent => ({ kind: 'text', body: cut(body, MESSAGE_LIMITS.textBody) })
 const cut = (body: string, max: number): string => (body.length > max ? `${body.slice(0, max - 1)}…` : body)

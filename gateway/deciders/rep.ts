@@ -18,7 +18,7 @@ import type { Json } from '../store/store.ts'
 import { answer, decideClaim, refuseTap, saidOnce, type Tap, tapNeeds } from './claim.ts'
 import { type Decision, type Docs, type Keys, type Moment, NOTHING, type ProposedWrite } from './decision.ts'
 import { answerTo, entryOf, jobWrites, offeredAt, originFor, proposeChange } from './lead.ts'
-import { ACTIONS, type Outcome, repText } from './race-texts.ts'
+import { isOutcome, type Outcome, readChoice, repText } from './race-texts.ts'
 import { contactFrom, saidDoc } from './said.ts'
 
 /** Rewritten at most this often while a rep taps and taps. */
@@ -34,8 +34,8 @@ const CLAIM_WORDS = new Set(['ambil', 'claim'])
 
 /** What a rep means: by the button's id, or in words (`ambil L07-…`, `masuk`). */
 export function actionOf({ message: { choice, text } }: DecodedMessage): Action {
-  const [verb = '', lead = ''] = (choice?.id ?? '').split(':')
-  if (isLeadId(lead) && (verb === 'claim' || isOutcome(verb))) return { kind: verb, lead }
+  const tapped = readChoice(choice?.id ?? '')
+  if (tapped !== null) return tapped
   const words = (choice?.title ?? text ?? '').trim().toLowerCase()
   if (CHECK_IN.has(words)) return { kind: 'check_in' }
   if (CHECK_OUT.has(words)) return { kind: 'check_out' }
@@ -45,8 +45,6 @@ export function actionOf({ message: { choice, text } }: DecodedMessage): Action 
   if (isLeadId(id) && isOutcome(word)) return { kind: word, lead: id }
   return { kind: 'help' }
 }
-
-const isOutcome = (word: string): word is Outcome => (ACTIONS as readonly string[]).includes(word)
 
 function tapOf(message: DecodedMessage, rep: RepRow, lead: string): Tap {
   return {

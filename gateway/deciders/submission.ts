@@ -26,14 +26,13 @@ import {
 import { areaAt, findPlace } from '../screening/gazetteer.ts'
 import { shardOf } from '../store/keys.ts'
 import type { Json, Once } from '../store/store.ts'
-import { createLead, newLead, personBefore, recentLead, regionAt } from './customer.ts'
+import { createLead, LEADS_KEPT, newLead, personBefore, recentLead, regionAt } from './customer.ts'
 import type { Decider, Decision, Docs, Keys, Moment } from './decision.ts'
 import { entryOf, jobWrites, offerNeeds, writesOf } from './lead.ts'
 import { screeningTemplate } from './race-texts.ts'
 
 /** How long a request to answer a few questions is worth sending. */
 const ASK_MS = 24 * 3_600_000
-const LEADS_KEPT = 10
 
 export const submissionDecider: Decider<DecodedSubmission, never> = {
   keys: () => ({}) as Keys<never>,

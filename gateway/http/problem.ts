@@ -3,7 +3,8 @@
  *
  *   400  a parameter is not as it should be; `errors` names each         401  no token, or one that nobody holds
  *   403  the token's role may not do this                                404  no such thing, for this token
- *   405  another method is meant; `allow` says which                     413  the body is too large
+ *   405  another method is meant; `allow` says which                     409  it has changed meanwhile
+ *   413  the body is too large
  *   422  what was posted cannot be done; `errors` names each field       429  too many requests; `retry-after`, seconds
  *   503  the store is away; `retry-after`, seconds
  */
@@ -34,7 +35,7 @@ const MEANINGS = {
   401: 'No token, or one that nobody holds',
   403: 'The token’s role may not do this',
   404: 'No such thing, for this token',
-  409: 'It is not as it was any more',
+  409: 'It has changed meanwhile',
   422: 'Understood, but it cannot be done',
   429: 'Too many requests',
   503: 'The store is away, or does not answer in time',
